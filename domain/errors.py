@@ -2,6 +2,7 @@
 
     OpsmeshError
     ├── Refused       governance said no, or a precondition no longer holds: do not retry, tell the person why
+    │   └── Unauthenticated  no valid credential came with the request
     ├── Unavailable   a part did not answer in time or is gone: retry with backoff
     │   └── OutcomeUnknown   the effect may or may not have happened: ask the target, never retry blindly
     ├── Invalid       the input is wrong: fix it, retrying changes nothing
@@ -27,6 +28,12 @@ class Refused(OpsmeshError):
     """Governance or a failed recheck said no."""
 
     status = 403
+
+
+class Unauthenticated(Refused):
+    """No credential, or one that is unknown, revoked or expired; which of these is never told."""
+
+    status = 401
 
 
 class Unavailable(OpsmeshError):

@@ -33,6 +33,14 @@ class Ids(Protocol):
         ...
 
 
+class Entropy(Protocol):
+    """The only source of unguessable bytes: credentials, salts, keys."""
+
+    def token_bytes(self, length: int) -> bytes:
+        """Return that many random bytes."""
+        ...
+
+
 class CrashPoints(Protocol):
     """Named points at which the harness may kill the process or inject a fault. In production it does nothing."""
 

@@ -15,6 +15,8 @@ Role = Literal["viewer", "proposer", "approver", "operator", "auditor", "ingest"
 """viewer reads; proposer proposes; approver decides; operator also freezes and kills; ingest only sends events;
 auditor reads audit; admin adds principals. Platform roles are the same roles held on the `platform` tenant."""
 APPROVING_ROLES: frozenset[Role] = frozenset({"approver", "operator", "admin"})
+READING_ROLES: frozenset[Role] = frozenset({"viewer", "proposer", "approver", "operator", "auditor", "admin"})
+"""Roles that may read incidents and commands; `ingest` only sends."""
 ANY = "*"
 
 
@@ -24,6 +26,23 @@ class RoleGrant(Frozen):
     role: Role
     tenant: TenantId
     environment: EnvironmentId | Literal["*"] = ANY
+
+
+class Reach(Frozen):
+    """The places, (tenant, environment) with `*` for all, in which somebody may do one thing. A TenantScope."""
+
+    places: frozenset[tuple[str, str]] = frozenset()
+
+    def allows(self, tenant: TenantId, environment: EnvironmentId | None = None) -> bool:
+        """Tell whether the place lies within reach; without an environment, whether any part of the tenant does."""
+        return any(
+            held in {tenant, ANY} and (environment is None or part in {environment, ANY}) for held, part in self.places
+        )
+
+    @property
+    def everywhere(self) -> bool:
+        """Every tenant and environment is within reach."""
+        return (ANY, ANY) in self.places
 
 
 class Principal(Frozen):
@@ -49,6 +68,12 @@ class Principal(Frozen):
             for grant in self.grants
             if grant.tenant in {tenant, ANY} and (environment is None or grant.environment in {environment, ANY})
         )
+
+    def reach(self, roles: frozenset[Role]) -> Reach:
+        """Return the places in which one of the roles is held; a disabled principal reaches nothing."""
+        if self.disabled_at is not None:
+            return Reach()
+        return Reach(places=frozenset((g.tenant, g.environment) for g in self.grants if g.role in roles))
 
     def tenants(self) -> frozenset[str]:
         """Return the tenants on which any role is held (`*` stands for all)."""
