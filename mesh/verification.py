@@ -1,0 +1,202 @@
+"""Verification: did it get better, judged over a hold window by signals the proposer neither chose nor can write.
+
+The watch list follows from topology (the target, what showed symptoms, and whoever calls them up to the edge), the
+bounds from each service's SLO and from the time before the incident. A quiet signal is never a good one: a workload
+that is gone has no errors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Literal
+
+from domain.commands import Command
+from domain.evidence import MetricSeries
+from domain.outcomes import Check, Verification
+from domain.topology import Slo, Topology
+
+HOLD = timedelta(minutes=10)
+"""How long an effect is watched: twice the five-minute window of a fast burn-rate alert (SRE workbook, chapter 5)."""
+BEFORE = timedelta(minutes=5)
+"""The window that stands for the state before the effect."""
+SETTLED_SHARE = 0.5
+"""Only the second half of the hold window is judged: the first holds start-up and draining."""
+REFERENCE = timedelta(hours=2)
+"""The time before the incident opened that stands for normal."""
+REFERENCE_GUARD = timedelta(minutes=15)
+"""Left out right before the incident opened: the symptom was already growing."""
+EXCESS_REMOVED = 0.5
+"""A fix removes at least half of the excess over normal; less is not a recovery."""
+SAME_AS_NORMAL = 1.3
+"""Within 30 % of normal counts as normal: the spread of five-minute p95 at steady load in the simulator is 10 %."""
+WORSE_LATENCY = 1.25
+WORSE_ERRORS = 0.02
+"""Two points of error rate, or a quarter more latency, is worse beyond sampling noise."""
+QUIET_SHARE = 0.2
+"""Less than a fifth of the earlier traffic: the signal went quiet."""
+LATENCY_STATISTIC = "p95"
+_MIN_SAMPLES = 3
+Verdict = Literal["recovered", "unchanged", "worse", "quiet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Medians of one service's signals over one window; None where nothing was seen."""
+
+    latency_ms: float | None
+    error_rate: float | None
+    request_rate: float | None
+
+
+def watch_list(topology: Topology, target: str, symptoms: Sequence[str]) -> tuple[str, ...]:
+    """Return addresses of the services to watch: target and symptoms, then their callers up to the edge."""
+    callers: dict[str, list[str]] = {}
+    for edge in topology.edges:
+        if edge.kind == "calls":
+            callers.setdefault(edge.target, []).append(edge.source)
+    hosted = [e.source for e in topology.edges if e.kind in {"runs_on", "secured_by"} and e.target == target]
+    found: list[str] = []
+    queue = [target, *symptoms, *hosted]
+    while queue:
+        address = queue.pop(0)
+        if address in found:
+            continue
+        found.append(address)
+        queue.extend(callers.get(address, ()))
+    return tuple(a for a in found if a.startswith("service/"))
+
+
+def levels(series: Sequence[MetricSeries], start: datetime, end: datetime) -> dict[str, Level]:
+    """Return each entity's level over [start, end)."""
+    samples: dict[tuple[str, str], list[float]] = {}
+    for one in series:
+        if one.kind not in {"latency", "errors", "traffic"} or (
+            one.kind == "latency" and one.statistic != LATENCY_STATISTIC
+        ):
+            continue
+        bucket = samples.setdefault((one.entity, one.kind), [])
+        for index, value in enumerate(one.values):
+            instant = one.start + timedelta(seconds=index * one.step_s)
+            if value is not None and start <= instant < end:
+                bucket.append(value)
+    entities = {entity for entity, _ in samples}
+
+    def level(entity: str, kind: str) -> float | None:
+        bucket = samples.get((entity, kind), [])
+        return median(bucket) if len(bucket) >= _MIN_SAMPLES else None
+
+    return {e: Level(level(e, "latency"), level(e, "errors"), level(e, "traffic")) for e in sorted(entities)}
+
+
+def judge(  # the five inputs of a verdict are all named
+    command: Command,
+    *,
+    topology: Topology,
+    watched: Sequence[str],
+    normal: dict[str, Level],
+    before: dict[str, Level],
+    after: dict[str, Level],
+    started_at: datetime,
+    ended_at: datetime,
+) -> Verification:
+    """Return the verdict over all watched services: one worse or quiet outweighs any recovered."""
+    checks: list[Check] = []
+    blank = Level(None, None, None)
+    for address in watched:
+        service = topology.service(address.partition("/")[2])
+        slo = service.slo if service else Slo()
+        levels_of = (normal.get(address, blank), before.get(address, blank), after.get(address, blank))
+        checks += [_traffic(address, *levels_of), _latency(address, slo, *levels_of), _errors(address, slo, *levels_of)]
+    verdict, reason = _verdict(checks)
+    return Verification(
+        command=command.id,
+        verdict=verdict,
+        checks=tuple(checks),
+        started_at=started_at,
+        ended_at=ended_at,
+        reason=reason,
+    )
+
+
+def _verdict(checks: Sequence[Check]) -> tuple[Verdict, str]:
+    def named(wanted: str) -> list[str]:
+        return [f"{c.entity} {c.metric}: {c.text}" for c in checks if c.text.startswith(wanted)]
+
+    if worse := named("worse"):
+        return "worse", "; ".join(worse[:3])
+    if quiet := named("quiet"):
+        return "quiet", "; ".join(quiet[:3])
+    if bad := [c for c in checks if c.ok is False]:
+        return "unchanged", "; ".join(f"{c.entity} {c.metric}: {c.text}" for c in bad[:3])
+    if not any(c.ok for c in checks if c.metric != "request_rate"):
+        return "quiet", "no signal of any watched service could be read"
+    return "recovered", "every watched service is within its objective and back near normal"
+
+
+def _traffic(address: str, normal: Level, before: Level, after: Level) -> Check:
+    earlier = before.request_rate if before.request_rate is not None else normal.request_rate
+    gone = (
+        earlier is not None
+        and earlier > 0
+        and (after.request_rate is None or after.request_rate < QUIET_SHARE * earlier)
+    )
+    return Check(
+        entity=address, metric="request_rate", before=earlier, after=after.request_rate,
+        bound=None if earlier is None else QUIET_SHARE * earlier, ok=None if gone or earlier is None else True,
+        text="quiet: the traffic is gone, so its silence proves nothing" if gone else "traffic still flows",
+    )  # fmt: skip
+
+
+def _latency(address: str, slo: Slo, normal: Level, before: Level, after: Level) -> Check:
+    usual = normal.latency_ms
+    bound = slo.latency_p95_ms if usual is None else max(slo.latency_p95_ms, usual * SAME_AS_NORMAL)
+    return _compare(
+        address, "latency_p95_ms", bound=bound, usual=usual, before=before.latency_ms, after=after.latency_ms,
+        worse=None if before.latency_ms is None else before.latency_ms * WORSE_LATENCY, near=SAME_AS_NORMAL, slack=0.0,
+    )  # fmt: skip
+
+
+def _errors(address: str, slo: Slo, normal: Level, before: Level, after: Level) -> Check:
+    usual = normal.error_rate
+    slack = 1 - slo.availability_target
+    bound = slack if usual is None else max(slack, usual * SAME_AS_NORMAL)
+    return _compare(
+        address, "error_rate", bound=bound, usual=usual, before=before.error_rate, after=after.error_rate,
+        worse=None if before.error_rate is None else before.error_rate + WORSE_ERRORS, near=SAME_AS_NORMAL, slack=slack,
+    )  # fmt: skip
+
+
+def _compare(  # noqa: PLR0913  # one comparison, each number named at the call
+    address: str,
+    metric: str,
+    *,
+    bound: float,
+    usual: float | None,
+    before: float | None,
+    after: float | None,
+    worse: float | None,
+    near: float,
+    slack: float,
+) -> Check:
+    ok: bool | None
+    if after is None:
+        ok, text = None, ("quiet: no samples after the effect" if before is not None else "never seen")
+    elif worse is not None and after > worse and after > bound:
+        ok, text = False, f"worse: {before:.3g} before, {after:.3g} after, bound {bound:.3g}"
+    elif after > bound:
+        ok, text = False, f"still outside its objective: {after:.3g} against {bound:.3g}"
+    elif _still_in_excess(usual, before, after, near, slack):
+        ok, text = (
+            False,
+            f"within its objective but not back: normal {usual:.3g}, before {before:.3g}, after {after:.3g}",
+        )
+    else:
+        ok, text = True, f"{after:.3g} within {bound:.3g}"
+    return Check(entity=address, metric=metric, before=before, after=after, bound=bound, ok=ok, text=text)
+
+
+def _still_in_excess(usual: float | None, before: float | None, after: float, near: float, slack: float) -> bool:
+    if usual is None or before is None or before <= usual * near + slack or after <= usual * near + slack:
+        return False
+    return (before - after) < EXCESS_REMOVED * (before - usual)
