@@ -78,7 +78,8 @@ class Telemetry:
 def canonical(tenant: TenantId, dimensions: Dimensions) -> dict[str, str]:
     """Return the canonical dimensions that are set, the tenant always."""
     named: Mapping[str, str | None] = dimensions.model_dump(mode="json", exclude={"traceparent"})
-    return {"tenantid": tenant} | {key: value for key, value in named.items() if value is not None}
+    labels: dict[str, str] = {"tenantid": tenant}
+    return labels | {key: value for key, value in named.items() if value is not None}
 
 
 def trace_id_of(traceparent: str) -> str:
