@@ -39,6 +39,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "openai": ("agents", "grounding"),
     "cedarpy": ("governance",),
     "cryptography": ("governance", "storage", "runtime"),
+    "jwt": ("governance", "runtime"),
     "rfc8785": ("domain", "governance"),
     "cloudevents": ("mesh",),
     "google": ("mesh",),
