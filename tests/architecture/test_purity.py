@@ -33,6 +33,7 @@ def test_reading_the_environment_is_found_outside_settings(tmp_path, text):
         "from datetime import datetime\nnow = datetime.now()\n",
         "import time\nnow = time.time()\n",
         "import random\n",
+        "from random import Random\nrng = Random()\n",
         "from random import choice\n",
         "import uuid\nkey = uuid.uuid4()\n",
         "import numpy as np\nrng = np.random.default_rng()\n",
@@ -44,7 +45,7 @@ def test_a_hidden_clock_or_die_is_found(tmp_path, text):
 
 
 def test_a_seeded_generator_is_no_hidden_input(tmp_path):
-    text = "import numpy as np\n\ndef draw(seed: int) -> float:\n    return np.random.default_rng(seed).random()\n"
+    text = "import numpy as np\nfrom random import Random\n\nrngs = [np.random.default_rng(1), Random(2)]\n"
     assert purity.hidden_inputs(plant(tmp_path, "runtime/planted.py", text)) == []
 
 
@@ -71,3 +72,10 @@ def test_a_twin_that_touches_the_world_is_found(tmp_path, text):
     plant(tmp_path, "runtime/simulator/twin.py", "from runtime.simulator import physics\n")
     assert purity.twin_peeks(tmp_path) == []
     assert purity.twin_peeks(plant(tmp_path, "runtime/simulator/twin.py", text))
+
+
+def test_every_allowed_input_is_still_used(monkeypatch):
+    rows = [(path, name) for path, name, _ in purity.ALLOWED_INPUTS]
+    monkeypatch.setattr(purity, "ALLOWED_INPUTS", ())
+    found = [line.split(": ") for line in purity.hidden_inputs(REPOSITORY)]
+    assert set(rows) <= {(place.partition(":")[0], name) for place, name in found}
