@@ -37,12 +37,14 @@ def unlisted(root: Path, tables: tuple[Table, ...] = TABLES) -> list[str]:
     return [
         f"{table.folder}/__init__.py: no line for {entry}"
         for table in tables
-        if (root / table.folder).is_dir()
-        for entry in sorted(_entries(root, table) - _listed(root, table))
+        for entry in sorted(entries(root, table) - _listed(root, table))
     ]
 
 
-def _entries(root: Path, table: Table) -> set[str]:
+def entries(root: Path, table: Table) -> set[str]:
+    """Names of the entry files and folders of a table that exist."""
+    if not (root / table.folder).is_dir():
+        return set()
     return {
         path.stem if path.is_file() else path.name
         for path in (root / table.folder).iterdir()
