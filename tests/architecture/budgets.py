@@ -5,6 +5,7 @@ these are what is counted. ``python -P -m tests.architecture.budgets`` prints th
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ ANY_PER_THOUSAND_LINES = 5.0
 MOCKS_PER_HUNDRED_TESTS = 10.0
 
 BROAD = frozenset({"", "Exception", "BaseException"})
+SKIPS = re.compile(r"pytest\.(mark\.)?(skip|skipif|xfail|importorskip)")
 MOCKS = frozenset({"Mock", "MagicMock", "AsyncMock", "patch", "create_autospec", "mocker.patch"})
 
 
@@ -45,8 +47,8 @@ class Figure:
 
 def measure(root: Path) -> list[Figure]:
     """All figures of the tree at root."""
-    rooms = modules(root, ROOMS)
-    return [*_lengths(rooms), *_types(rooms), *_errors(rooms), _mocks(modules(root, ["tests"])), *_depth(rooms)]
+    rooms, tests = modules(root, ROOMS), modules(root, ["tests"])
+    return [*_lengths(rooms), *_types(rooms), *_errors(rooms), _mocks(tests), _skips(tests), *_depth(rooms)]
 
 
 def _lengths(rooms: list[Module]) -> list[Figure]:
@@ -94,6 +96,16 @@ def _mocks(tests: list[Module]) -> Figure:
     mocks = sum(name in MOCKS or name.rpartition(".")[2] in MOCKS - {"patch"} for name in calls)
     count = sum(node.name.startswith("test_") for m in tests for node in _functions(m.tree))
     return Figure("mocks per hundred tests", 100 * mocks / max(count, 1), MOCKS_PER_HUNDRED_TESTS)
+
+
+def _skips(tests: list[Module]) -> Figure:
+    places = {
+        m.at(node)
+        for m in tests
+        for node in ast.walk(m.tree)
+        if isinstance(node, ast.Attribute) and SKIPS.fullmatch(dotted(node))
+    }
+    return Figure("skips and expected failures", len(places), 0, tuple(sorted(places)))
 
 
 def _depth(rooms: list[Module]) -> list[Figure]:

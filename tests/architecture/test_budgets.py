@@ -25,6 +25,7 @@ def test_the_budgets_hold():
         ("tools/planted.py", "from typing import Any\nx: Any = 1\n", "Any per thousand lines"),
         ("tools/planted.py", "try:\n    x = 1\nexcept Exception:\n    pass\n", "silent broad excepts"),
         ("tools/planted.py", "try:\n    x = 1\nexcept:\n    x = 2\n", "silent broad excepts"),
+        ("tests/test_planted.py", "@pytest.mark.skipif(True)\ndef test_it(): ...\n", "skips and expected failures"),
         ("tests/test_planted.py", "def test_it():\n    unittest.mock.Mock()\n", "mocks per hundred tests"),
     ],
 )
