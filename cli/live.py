@@ -3,6 +3,9 @@
 Everything that came from telemetry is escaped: a log line cannot draw in somebody's terminal.
 """
 
+from collections.abc import Sequence
+from typing import Protocol, cast
+
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -29,6 +32,23 @@ _STYLES: dict[str, tuple[str, str]] = {
     "recovery": ("⟳", "yellow"),
 }
 _PLOT_WIDTH, _PLOT_HEIGHT = 100, 14
+
+
+class _Signal(Protocol):
+    def lines(self) -> "_Signal": ...
+
+
+class _Figure(Protocol):
+    """The part of plotext's untyped figure that we use."""
+
+    def clear(self) -> object: ...
+    def plot_size(self, width: int, height: int) -> object: ...
+    def theme(self, name: str) -> object: ...
+    def title(self, text: str) -> object: ...
+    def signal(self, x: Sequence[float], y: Sequence[float], *, marker: str) -> _Signal: ...
+    def draw(self, signal: _Signal) -> object: ...
+    def line(self, position: float, *, orientation: str) -> object: ...
+    def build(self) -> object: ...
 
 
 class LiveView:
@@ -68,12 +88,14 @@ def draw(curve: Curve) -> str:
     import plotext
 
     seen = [(m, v) for m, v in zip(curve.minutes, curve.values, strict=True) if v is not None]
-    plotext.clear_figure()
-    plotext.plot_size(_PLOT_WIDTH, _PLOT_HEIGHT)
-    plotext.theme("clear")
-    plotext.plot([m for m, _ in seen], [v for _, v in seen], marker="braille", label=f"{curve.label} ({curve.unit})")
-    plotext.vertical_line(0)
+    figure: _Figure = cast("_Figure", plotext.figure)
+    figure.clear()
+    figure.plot_size(_PLOT_WIDTH, _PLOT_HEIGHT)
+    figure.theme("simple")
+    signal = figure.signal([m for m, _ in seen], [v for _, v in seen], marker="braille")
+    figure.draw(signal.lines())
+    figure.line(0, orientation="vertical")
     if curve.bound is not None:
-        plotext.horizontal_line(curve.bound)
-    plotext.xlabel("minutes from the effect; the horizontal line is the objective")
-    return plotext.build()
+        figure.line(curve.bound, orientation="horizontal")
+    figure.title(f"{curve.label}, {curve.unit}: minutes from the effect; the horizontal line is the objective")
+    return str(figure.build())

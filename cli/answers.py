@@ -1,0 +1,36 @@
+"""How listings look to people: column titles and the path of each value in the server's JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A table's title and its columns: heading and dotted path."""
+
+    title: str
+    columns: tuple[tuple[str, str], ...]
+
+
+INCIDENTS = Columns(
+    "Incidents",
+    (("id", "id"), ("opened", "opened_at"), ("tenant", "tenant"), ("severity", "severity"), ("status", "status"),
+     ("title", "title")),
+)  # fmt: skip
+COMMANDS = Columns(
+    "Commands",
+    (("id", "command.id"), ("tenant", "command.tenant"), ("kind", "command.kind"), ("target", "command.target.id"),
+     ("state", "state"), ("by", "command.proposer"), ("digest", "digest"), ("reason", "reason")),
+)  # fmt: skip
+
+
+def pick(row: JsonValue, path: str) -> str:
+    """Return the value at a dotted path as text, empty where nothing is."""
+    node = row
+    for key in path.split("."):
+        if not isinstance(node, Mapping):
+            return ""
+        node = node.get(key)
+    return "" if node is None else str(node)

@@ -1,0 +1,243 @@
+"""The verbs of `opsmesh`: each parses, calls the server (or a locked local store) and renders; `--json` for machines."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import answers, verbs
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Command = Annotated[str, typer.Argument(help="Command id.")]
+Digest = Annotated[str | None, typer.Option(help="Digest you saw; default is the one the server shows now.")]
+Note = Annotated[str, typer.Option(help="Why, for the audit.")]
+Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
+
+app = typer.Typer(
+    help="Autonomous operations you can trust: detect, ground, propose, decide, act, verify, learn.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+audit = typer.Typer(help="The tamper-evident record.", no_args_is_help=True)
+index = typer.Typer(help="The knowledge index.", no_args_is_help=True)
+principal = typer.Typer(help="People, services, agents and event sources.", no_args_is_help=True)
+replay = typer.Typer(help="Run recorded telemetry through the loop, up to the approval queue.", no_args_is_help=True)
+evals = typer.Typer(help="Score the agents, beside floors and records.", no_args_is_help=True)
+for name, group in (("audit", audit), ("index", index), ("principal", principal), ("replay", replay), ("evals", evals)):
+    app.add_typer(group, name=name)
+
+
+@app.command()
+def demo(
+    fault: Annotated[str, typer.Option(help="Fault to inject; `list` names them all.")] = "deploy_latency",
+    *,
+    auto: Annotated[bool, typer.Option("--auto", help="Set policy autonomy to `act`; nobody is asked.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 7,
+    controls: Annotated[bool, typer.Option(help="Also run execution off and wrong target.")] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """Watch one incident from fault to verified recovery, in a simulated world."""
+    raise typer.Exit(verbs.demo(fault, auto=auto, seed=seed, controls=controls, as_json=as_json))
+
+
+@app.command()
+def up(
+    *,
+    port: Annotated[int | None, typer.Option(help="Port on loopback.")] = None,
+    speed: Annotated[float, typer.Option(help="Virtual seconds per second in the embedded world.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the embedded world.")] = 7,
+) -> None:
+    """Start the server with its loop and the embedded runtime."""
+    raise typer.Exit(verbs.up(port=port, speed=speed, seed=seed))
+
+
+@app.command()
+def ingest(
+    source: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
+    *,
+    tenant: Annotated[str, typer.Option(help="Tenant the events belong to.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take events from a file; refused lines go to quarantine with the reason."""
+    raise typer.Exit(verbs.ingest(source, tenant=tenant, as_json=as_json))
+
+
+@app.command()
+def incidents(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
+    """List incidents, newest first."""
+    verbs.listing("/v1/incidents", answers.INCIDENTS, tenant=tenant, as_json=as_json)
+
+
+@app.command()
+def show(subject: Annotated[str, typer.Argument(help="Incident or command id.")], *, as_json: JsonFlag = False) -> None:
+    """Show an incident or a command as one card."""
+    verbs.show(subject, as_json=as_json)
+
+
+@app.command()
+def why(subject: Annotated[str, typer.Argument(help="Incident or command id.")], *, as_json: JsonFlag = False) -> None:
+    """Explain: evidence, competing hypotheses, policy reasons, what was checked afterwards."""
+    verbs.why(subject, as_json=as_json)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def propose(  # the options of one verb
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help="Command kind, such as service.restart.")],
+    *,
+    tenant: Annotated[str, typer.Option(help="Tenant.")],
+    environment: Annotated[str, typer.Option(help="Environment.")] = "prod",
+    rationale: Annotated[str, typer.Option(help="Why.")] = "proposed by hand",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Preview only.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Propose a command the governed way. Arguments follow as --name value, as in `opsmesh schema command:KIND`."""
+    arguments = verbs.pairs(context.args)
+    verbs.propose(kind, arguments, tenant, environment, rationale, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def approvals(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
+    """List commands that wait for a person."""
+    verbs.listing("/v1/commands", answers.COMMANDS, tenant=tenant, as_json=as_json, state="AWAITING_APPROVAL")
+
+
+@app.command()
+def commands(*, tenant: Tenant = None, state: str | None = None, as_json: JsonFlag = False) -> None:
+    """List commands, newest first."""
+    verbs.listing("/v1/commands", answers.COMMANDS, tenant=tenant, as_json=as_json, state=state)
+
+
+@app.command()
+def approve(command: Command, *, digest: Digest = None, note: Note = "", as_json: JsonFlag = False) -> None:
+    """Approve exactly the digest shown."""
+    raise typer.Exit(verbs.decide("approve", command, digest, note, as_json=as_json))
+
+
+@app.command()
+def reject(command: Command, *, digest: Digest = None, note: Note = "", as_json: JsonFlag = False) -> None:
+    """Reject a waiting command."""
+    raise typer.Exit(verbs.decide("reject", command, digest, note, as_json=as_json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def narrow(
+    context: typer.Context, command: Command, *, digest: Digest = None, note: Note = "", as_json: JsonFlag = False
+) -> None:
+    """Replace a waiting command by a narrower one: changed arguments follow as --name value."""
+    raise typer.Exit(verbs.narrow(command, digest, note, verbs.pairs(context.args), as_json=as_json))
+
+
+@app.command()
+def freeze(
+    tenant: str,
+    *,
+    hours: Annotated[float, typer.Option(help="How long.")] = 1.0,
+    environment: str = "*",
+    reason: Annotated[str, typer.Option(help="Why.")] = "change freeze",
+    as_json: JsonFlag = False,
+) -> None:
+    """Stop unattended changes of a tenant for a while."""
+    verbs.freeze(tenant, environment, hours, reason, as_json=as_json)
+
+
+@app.command()
+def kill(  # the options of one verb
+    scope: Annotated[str, typer.Argument(help="global, tenant, agent, kind or command.")] = "global",
+    value: Annotated[str, typer.Argument(help="Which one; * for all.")] = "*",
+    *,
+    release: Annotated[bool, typer.Option("--release", help="Let effects start again.")] = False,
+    stop_undos: Annotated[bool, typer.Option("--stop-undos", help="Running undos stop too.")] = False,
+    reason: Annotated[str, typer.Option(help="Why.")] = "stopped by hand",
+    as_json: JsonFlag = False,
+) -> None:
+    """Stop new effects at once and list what is in flight."""
+    verbs.kill(scope, value, release=release, stop_undos=stop_undos, reason=reason, as_json=as_json)
+
+
+@app.command()
+def schema(
+    name: Annotated[str | None, typer.Argument(help="One schema; all names without it.")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write every schema into this folder.")] = None,
+) -> None:
+    """Print or export the published JSON Schemas."""
+    raise typer.Exit(verbs.schema(name, out))
+
+
+@app.command()
+def doctor(*, as_json: JsonFlag = False) -> None:
+    """Say what is configured, what answers, and what is not built yet."""
+    raise typer.Exit(verbs.doctor(as_json=as_json))
+
+
+@audit.command("verify")
+def audit_verify(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
+    """Check every chain against its checkpoints and the anchor outside the database."""
+    raise typer.Exit(verbs.audit_verify(tenant, as_json=as_json))
+
+
+@index.command("rebuild")
+def index_rebuild(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
+    """Rebuild the knowledge index from the log."""
+    raise typer.Exit(verbs.index_rebuild(tenant, as_json=as_json))
+
+
+@principal.command("add")
+def principal_add(
+    name: str,
+    *,
+    kind: Annotated[str, typer.Option(help="person, service, agent or source.")] = "person",
+    role: Annotated[list[str], typer.Option(help="role@tenant or role@tenant/environment; may be repeated.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Add an identity and print its token once."""
+    raise typer.Exit(verbs.principal_add(name, kind, role, as_json=as_json))
+
+
+@replay.command("petshop")
+def replay_petshop(folder: Path, *, case: str | None = None, as_json: JsonFlag = False) -> None:
+    """Run PetShop telemetry through the loop."""
+    raise typer.Exit(verbs.replay("petshop", folder, case, as_json=as_json))
+
+
+@replay.command("nezha")
+def replay_nezha(archive: Path, *, case: str | None = None, as_json: JsonFlag = False) -> None:
+    """Run Nezha telemetry through the loop."""
+    raise typer.Exit(verbs.replay("nezha", archive, case, as_json=as_json))
+
+
+@evals.command("dataset")
+def evals_dataset(
+    name: Annotated[str, typer.Argument(help="petshop or nezha.")],
+    path: Path,
+    *,
+    predictions: Annotated[Path | None, typer.Option(help="Write predictions as JSON lines.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Score the agent's diagnosis on public telemetry, beside floor and record."""
+    raise typer.Exit(verbs.dataset(name, path, predictions, as_json=as_json))
+
+
+@evals.command("run")
+def evals_run(
+    *,
+    seed: Annotated[int, typer.Option(help="First seed.")] = 7,
+    seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run every fault with its controls, and the quiet worlds, through the closed loop."""
+    raise typer.Exit(verbs.closed_loop(seed, seeds, as_json=as_json))
+
+
+def run() -> None:
+    """Entry point: errors become one clear line and an exit code, never a traceback."""
+    from domain.errors import OpsmeshError
+
+    try:
+        app()
+    except OpsmeshError as error:
+        sys.stderr.write(f"opsmesh: {error}\n")
+        sys.exit(2 if error.status < 500 else 1)
