@@ -66,6 +66,8 @@ class SpanStats(Frozen):
     evidence: EvidenceId
     entity: str
     operation: str
+    peer: str = ""
+    """Address of the callee when this is the time spent on the way to and from it; empty for the entity's own work."""
     baseline_self_ms: tuple[float, ...]
     current_self_ms: tuple[float, ...]
     baseline_errors: int = 0
