@@ -8,24 +8,29 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.architecture.source import Module, imports, modules
+from tests.architecture.source import Module, dotted, imports, modules
 
 
 @dataclass(frozen=True)
 class Table:
-    """A folder of entries, and the files in it that are the entries' shared parts."""
+    """A folder of entries, one file or one sub-package each."""
 
     folder: str
     shared: frozenset[str] = frozenset()
+    """Files that are the entries' common parts."""
+    packages_only: bool = False
+    """Entries are sub-packages; every file beside them is a common part."""
+    row: str = ""
+    """Class of the rows, where one file may hold several: each instance made at module level needs its line."""
 
 
 TABLES = (
-    Table("agents"),
+    Table("agents", packages_only=True),
     Table("evals/datasets"),
     Table("governance/policies"),
     Table("mesh/sources"),
     Table("runtime/services"),
-    Table("runtime/simulator/faults"),
+    Table("runtime/simulator/faults", shared=frozenset({"base", "targets"}), row="Fault"),
     Table("runtime/workers"),
     Table("tools/actions"),
     Table("tools/readers"),
@@ -37,7 +42,7 @@ def unlisted(root: Path, tables: tuple[Table, ...] = TABLES) -> list[str]:
     return [
         f"{table.folder}/__init__.py: no line for {entry}"
         for table in tables
-        for entry in sorted(entries(root, table) - _listed(root, table))
+        for entry in sorted((entries(root, table) - _listed(root, table)) | (_rows(root, table) - _names(root, table)))
     ]
 
 
@@ -48,27 +53,56 @@ def entries(root: Path, table: Table) -> set[str]:
     return {
         path.stem if path.is_file() else path.name
         for path in (root / table.folder).iterdir()
-        if (path.suffix in {".py", ".cedar"} or (path / "__init__.py").is_file())
+        if ((path.suffix in {".py", ".cedar"} and not table.packages_only) or (path / "__init__.py").is_file())
         and not path.stem.startswith("_")
         and path.stem not in table.shared
     }
 
 
+def _rows(root: Path, table: Table) -> set[str]:
+    """Names bound at module level to a row: by its class, or by a function of the same file that returns one."""
+    if not table.row:
+        return set()
+    found: set[str] = set()
+    for module in modules(root, [table.folder]):
+        makers = {table.row} | {
+            node.name
+            for node in module.tree.body
+            if isinstance(node, ast.FunctionDef) and node.returns is not None and dotted(node.returns) == table.row
+        }
+        found |= {
+            name
+            for name, value in _bindings(module.tree)
+            if isinstance(value, ast.Call) and dotted(value.func) in makers
+        }
+    return found
+
+
+def _init(root: Path, table: Table) -> Module | None:
+    return next((m for m in modules(root, [table.folder]) if m.path == Path(table.folder, "__init__.py")), None)
+
+
+def _names(root: Path, table: Table) -> set[str]:
+    """Every name that stands in a module-level tuple of the folder's ``__init__.py``."""
+    init = _init(root, table)
+    if init is None:
+        return set()
+    return {node.id for value in _tuples(init.tree) for node in ast.walk(value) if isinstance(node, ast.Name)}
+
+
 def _listed(root: Path, table: Table) -> set[str]:
-    init = next((m for m in modules(root, [table.folder]) if m.path == Path(table.folder, "__init__.py")), None)
+    """Entries of which something stands in a tuple: a name imported from the entry, or the name of its file."""
+    init = _init(root, table)
     if init is None:
         return set()
     origins = _origins(init, table.folder.replace("/", "."))
-    in_tuples = {
-        name.id for value in _module_level_tuples(init.tree) for name in ast.walk(value) if isinstance(name, ast.Name)
-    }
-    texts = {
-        str(text.value).partition(".")[0]
-        for value in _module_level_tuples(init.tree)
+    files = {
+        Path(text.value).stem
+        for value in _tuples(init.tree)
         for text in ast.walk(value)
-        if isinstance(text, ast.Constant) and str(text.value).endswith(".cedar")
+        if isinstance(text, ast.Constant) and isinstance(text.value, str) and "." in text.value
     }
-    return {origins[name] for name in in_tuples if name in origins} | texts
+    return {origins[name] for name in _names(root, table) if name in origins} | files
 
 
 def _origins(init: Module, package: str) -> dict[str, str]:
@@ -84,9 +118,17 @@ def _origins(init: Module, package: str) -> dict[str, str]:
     return origins
 
 
-def _module_level_tuples(tree: ast.Module) -> list[ast.Tuple]:
-    return [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Tuple)
-    ]
+def _tuples(tree: ast.Module) -> list[ast.Tuple]:
+    return [value for _, value in _bindings(tree) if isinstance(value, ast.Tuple)]
+
+
+def _bindings(tree: ast.Module) -> list[tuple[str, ast.expr]]:
+    """Module-level ``name = value`` and ``name: type = value``."""
+    found: list[tuple[str, ast.expr]] = []
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if targets and node.value is not None:
+            found += [(target.id, node.value) for target in targets if isinstance(target, ast.Name)]
+    return found

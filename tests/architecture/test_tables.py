@@ -48,3 +48,24 @@ def test_a_folder_that_registers_by_decorator_has_no_lines(complete):
         "tools/actions/__init__.py: no line for restart",
         "tools/actions/__init__.py: no line for scale",
     ]
+
+
+def test_a_second_row_in_a_listed_file_needs_its_own_line(tmp_path):
+    text = "A = Fault()\nB = _row(1)\nLIMIT = float(3)\n\n\ndef _row(size: int) -> Fault: ...\n"
+    plant(tmp_path, "faults/load.py", text)
+    plant(tmp_path, "faults/__init__.py", "from faults.load import A, B\n\nFAULTS: tuple[Fault, ...] = (A,)\n")
+    assert unlisted(tmp_path, (Table("faults", row="Fault"),)) == ["faults/__init__.py: no line for B"]
+
+
+def test_policy_files_are_listed_by_name(tmp_path):
+    plant(tmp_path, "policies/stops.cedar", "")
+    plant(tmp_path, "policies/extra.cedar", "")
+    plant(tmp_path, "policies/__init__.py", 'FILES = ("stops.cedar",)\n')
+    assert unlisted(tmp_path, (Table("policies"),)) == ["policies/__init__.py: no line for extra"]
+
+
+def test_a_package_is_an_entry(tmp_path):
+    plant(tmp_path, "agents/skeleton.py", "")
+    plant(tmp_path, "agents/sre/__init__.py", "")
+    plant(tmp_path, "agents/__init__.py", "")
+    assert unlisted(tmp_path, (Table("agents", packages_only=True),)) == ["agents/__init__.py: no line for sre"]
