@@ -1,0 +1,184 @@
+"""The only hands on the world: desired state is compared with what runs, and differences take effect with their lag.
+
+Everything is idempotent: applying the same state twice changes nothing, and an operation id is carried out once.
+"""
+
+import numpy as np
+from pydantic import JsonValue
+
+from domain.catalogue import ConfigChanged, DeploymentChanged, ScalingChanged
+from domain.desired import EnvironmentState, NodePoolState, ServiceState, TenantState
+from domain.errors import Invalid
+from runtime.simulator.journal import ExternalChange
+from runtime.simulator.live import ROLLOUT_WAVES, Rollout
+from runtime.simulator.world import SOURCE, World
+
+# A restarted process starts with a cold in-process cache; a rolling restart keeps part of the fleet warm meanwhile.
+COLD_AFTER_RESTART = 0.6
+
+
+def apply_desired(world: World, state: EnvironmentState, operation: str, *, actor: str = "platform") -> int:
+    """Make the world's targets those of `state`; returns how many resources changed (0 when already so or done before).
+
+    The document is complete: what other actors wrote must have been folded in (`Journal.drain_external`) before. Services
+    the world does not have raise Invalid, services missing from the document are left alone.
+    """
+    unknown = set(state.services) - set(world.live.services)
+    if unknown:
+        raise Invalid(f"no such service in this world: {', '.join(sorted(unknown))}", reason="unknown_service")
+    if operation in world.effects:
+        return 0
+    world.effects[operation] = 1
+    world.schedule.append(
+        (world.elapsed_s, "apply", {"state": _difference(world, state), "operation": operation, "actor": actor})
+    )
+    changed = 0
+    for service, wanted in state.services.items():
+        if wanted != world.live.services[service]:
+            set_service(world, service, wanted, actor)
+            changed += 1
+    changed += sum(_set_tenant(world, tenant, wanted) for tenant, wanted in state.tenants.items())
+    changed += sum(_set_pool(world, pool, wanted, actor) for pool, wanted in state.node_pools.items())
+    for store, wanted in state.data_stores.items():
+        changed += world.data_stores.get(store) != wanted
+        world.data_stores[store] = wanted
+    return changed
+
+
+def _difference(world: World, state: EnvironmentState) -> JsonValue:
+    services = {k: v for k, v in state.services.items() if v != world.live.services[k]}
+    return state.model_copy(update={"services": services}).model_dump(mode="json")
+
+
+def restart(world: World, service: str, operation: str, *, actor: str = "platform") -> bool:
+    """Rolling restart; False when this operation id was carried out before."""
+    columns = world.layout.columns(service)
+    if operation in world.effects:
+        return False
+    world.schedule.append((world.elapsed_s, "restart", {"service": service, "operation": operation, "actor": actor}))
+    world.effects[operation] = 1
+    world.cluster.restart(columns, world.elapsed_s)
+    _fresh_processes(world, columns)
+    world.state.cache_hit[columns] *= COLD_AFTER_RESTART
+    world.note(f"service/{service}", "deployment", None, "restart", actor, f"{service} restarted")
+    return True
+
+
+def write_externally(world: World, path: tuple[str, ...], after: JsonValue, actor: str) -> None:
+    """A release pipeline or a person writes one field of a service and the platform carries it out.
+
+    The write is also queued for the desired-state document: others change it too, and that is no drift.
+    """
+    service, document = path[1], world.live.services[path[1]].model_dump(mode="json")
+    node = document
+    for key in path[2:-1]:
+        node = node[key]
+    before = node.get(path[-1])
+    node[path[-1]] = after
+    world.journal.external.append(ExternalChange(at=world.now, path=path, before=before, after=after, actor=actor))
+    set_service(world, service, ServiceState.model_validate(document), actor)
+
+
+def set_service(world: World, service: str, wanted: ServiceState, actor: str) -> None:
+    """Carry out every difference between what a service is and what it shall be."""
+    before = world.live.services[service]
+    columns = world.layout.columns(service)
+    world.live.set(service, wanted)
+    if wanted.version != before.version:
+        _roll_out(world, service, before.version, wanted.version, actor)
+    if (wanted.cpu_millicores, wanted.memory_mib) != (before.cpu_millicores, before.memory_mib):
+        world.cluster.restart(columns, world.elapsed_s)
+        _fresh_processes(world, columns)
+        text = f"{service} resized to {wanted.cpu_millicores}m / {wanted.memory_mib} MiB"
+        world.note(f"service/{service}", "config", before.cpu_millicores, wanted.cpu_millicores, actor, text)
+    for key in sorted(set(before.config) | set(wanted.config)):
+        if before.config.get(key) != wanted.config.get(key):
+            _tell_config(world, service, key, before.config.get(key), wanted.config.get(key), actor)
+    owned = wanted.scaling is not None and wanted.scaling.enabled
+    if not owned and (wanted.replicas != before.replicas or before.scaling != wanted.scaling):
+        _set_replicas(world, service, columns, wanted.replicas, actor)
+    if wanted.scaling != before.scaling:
+        was, now = _json(before.scaling), _json(wanted.scaling)
+        world.note(f"service/{service}", "policy", was, now, actor, f"{service} scaling policy changed")
+    if wanted.traffic != before.traffic:
+        was, now = before.traffic.model_dump(mode="json"), wanted.traffic.model_dump(mode="json")
+        world.note(f"service/{service}", "policy", was, now, actor, f"{service} traffic policy changed")
+
+
+def _json(policy: object) -> JsonValue:
+    return None if policy is None else str(policy)
+
+
+def _roll_out(world: World, service: str, before: str, after: str, actor: str) -> None:
+    spec = world.layout.services[world.layout.service_index[service]]
+    lasts = ROLLOUT_WAVES * spec.startup_s * world.spec.laws.startup_factor
+    world.live.rollouts[service] = Rollout(before, after, world.elapsed_s, world.elapsed_s + lasts)
+    _fresh_processes(world, world.layout.columns(service))
+    world.note(f"service/{service}", "deployment", before, after, actor, f"{service} {before} -> {after}")
+    for phase, at_s in (("started", world.elapsed_s), ("finished", world.elapsed_s + lasts)):
+        world.journal.emit(
+            tenant=spec.tenant, source=f"{SOURCE}/releases", kind="runtime.deployment.changed.v1",
+            subject=f"service/{service}", at=world.instant(at_s), deliver_s=at_s,
+            data=DeploymentChanged.model_validate({
+                "service": service, "version": after, "previous_version": before, "phase": phase, "actor": actor,
+            }),
+        )  # fmt: skip
+
+
+def _tell_config(world: World, service: str, key: str, before: str | None, after: str | None, actor: str) -> None:
+    spec = world.layout.services[world.layout.service_index[service]]
+    world.note(
+        f"service/{service}", "config", {"key": key, "value": before}, {"key": key, "value": after}, actor,
+        f"{service} {key}: {before} -> {after}",
+    )  # fmt: skip
+    world.journal.emit(
+        tenant=spec.tenant, source=f"{SOURCE}/config", kind="runtime.config.changed.v1", subject=f"service/{service}",
+        at=world.now, deliver_s=world.elapsed_s,
+        data=ConfigChanged(service=service, key=key, before=before, after=after, actor=actor),
+    )  # fmt: skip
+
+
+def _set_replicas(world: World, service: str, columns: list[int], replicas: int, actor: str) -> None:
+    was = int(world.cluster.desired[columns].sum())
+    world.cluster.desired = world.cluster.desired.copy()
+    world.cluster.desired[columns] = float(replicas)
+    world.cluster.dirty = True
+    now = replicas * len(columns)
+    if was == now:
+        return
+    spec = world.layout.services[world.layout.service_index[service]]
+    world.note(f"service/{service}", "scaling", was, now, actor, f"{service} {was} -> {now} replicas")
+    world.journal.emit(
+        tenant=spec.tenant, source=f"{SOURCE}/scaling", kind="runtime.scaling.changed.v1",
+        subject=f"service/{service}", at=world.now, deliver_s=world.elapsed_s,
+        data=ScalingChanged(service=service, replicas_before=was, replicas_after=now, actor=actor, reason="set"),
+    )  # fmt: skip
+
+
+def _fresh_processes(world: World, columns: list[int]) -> None:
+    world.state.leaked_mib[columns] = 0.0
+    world.state.leaked_slots[columns] = 0.0
+
+
+def _set_tenant(world: World, tenant: str, wanted: TenantState) -> bool:
+    column = world.tenant_column(tenant)
+    rate = np.inf if wanted.rate_limit_rps is None else wanted.rate_limit_rps
+    if world.throttle_rps[column] == rate:
+        return False
+    before = world.throttle_rps[column]
+    world.throttle_rps[column] = rate
+    was = None if np.isinf(before) else float(before)
+    world.note(f"tenant/{tenant}", "policy", was, wanted.rate_limit_rps, "platform", f"{tenant} ingress limit")
+    return True
+
+
+def _set_pool(world: World, pool: str, wanted: NodePoolState, actor: str) -> bool:
+    if world.node_pools.get(pool) == wanted:
+        return False
+    if pool not in world.node_pools:
+        raise Invalid(f"no such node pool in this world: {pool}", reason="unknown_node_pool")
+    before, world.node_pools[pool] = world.node_pools[pool], wanted
+    world.cluster.resize_pool(world.layout.pools.index(pool), wanted.node_count, wanted.drained, world.elapsed_s)
+    text = f"{pool} {before.node_count} -> {wanted.node_count} nodes"
+    world.note(f"node_pool/{pool}", "scaling", before.node_count, wanted.node_count, actor, text)
+    return True

@@ -1,0 +1,191 @@
+"""Where replicas run: nodes in zones, start-up lag, eviction and replacement of lost nodes, capacity limits.
+
+The scheduler is a level-triggered reconciler: whenever something changed it compares wanted with running replicas per
+zone and starts what fits. A lost node's replicas come back after the eviction delay, the node itself when it is repaired.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.simulator.layout import ALLOCATABLE, Layout
+from runtime.simulator.pricing import SKUS
+from runtime.simulator.queueing import Floats
+
+# tolerationSeconds of node.kubernetes.io/not-ready (Kubernetes default).
+EVICT_AFTER_S = 300.0
+# A new AKS node is ready in two to four minutes (Azure documentation of the cluster autoscaler).
+NODE_STARTUP_S = 180.0
+# How often pending replicas are tried again.
+RETRY_S = 30.0
+
+
+@dataclass(slots=True)
+class Node:
+    """One machine; `down_until` is an instant on the virtual clock in seconds, inf while lost for good."""
+
+    name: str
+    pool: int
+    region: int
+    zone: int
+    cores: float
+    up: bool = True
+    exists: bool = True
+    cordoned: bool = False
+    down_until: float = 0.0
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Replicas per (workload, zone). Times are seconds since the start of the world."""
+
+    layout: Layout
+    cores: Floats
+    startup_s: Floats
+    desired: Floats
+    nodes: list[Node] = field(default_factory=list[Node])
+    running: Floats = field(init=False)
+    starting: list[tuple[float, Floats]] = field(default_factory=list[tuple[float, Floats]])
+    held: list[tuple[float, Floats]] = field(default_factory=list[tuple[float, Floats]])
+    zone_up: NDArray[np.bool_] = field(init=False)
+    dirty: bool = True
+    _next_try: float = 0.0
+    _pinned: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        zones = max(len(r.zones) for r in self.layout.spec.regions)
+        self.zone_up = np.zeros((len(self.layout.regions), zones), dtype=bool)
+        for index, region in enumerate(self.layout.spec.regions):
+            self.zone_up[index, : len(region.zones)] = True
+        self._pinned = np.array([self.layout.services[i].pinned_zone for i in self.layout.service_of])
+        self.nodes = _nodes(self.layout)
+        self.running = self.wanted()
+
+    @property
+    def ready(self) -> Floats:
+        """Running replicas per workload."""
+        return self.running.sum(axis=1)
+
+    def wanted(self) -> Floats:
+        """Desired replicas spread evenly over the live zones of each region; pinned ones stay in the first zone."""
+        up = self.zone_up[self.layout.region_of].astype(np.float64)
+        first = np.zeros_like(up)
+        first[:, 0] = self.zone_up[self.layout.region_of, 0]
+        up = np.where(self._pinned[:, None], first, up)
+        places = up.sum(axis=1)
+        order = np.cumsum(up, axis=1) - 1.0
+        each = np.floor(self.desired / np.maximum(places, 1.0))
+        rest = self.desired - each * places
+        return up * (each[:, None] + (order < rest[:, None]))
+
+    def step(self, now_s: float) -> None:
+        """Finish starts that are due, heal nodes that are due, and reconcile when something changed."""
+        while self.starting and self.starting[0][0] <= now_s:
+            self.running += self.starting.pop(0)[1]
+            self.dirty = True
+        if self.held and self.held[0][0] <= now_s:
+            self.held = [h for h in self.held if h[0] > now_s]
+            self.dirty = True
+        for node in self.nodes:
+            if not node.up and node.down_until <= now_s:
+                node.up = True
+                self.dirty = True
+        if self.dirty or now_s >= self._next_try:
+            self._reconcile(now_s)
+
+    def _reconcile(self, now_s: float) -> None:
+        wanted = self.wanted()
+        self.running = np.minimum(self.running, wanted)
+        coming = sum((c for _, c in self.starting), start=np.zeros_like(wanted))
+        coming = np.minimum(coming, wanted - self.running)
+        held = sum((h for _, h in self.held), start=np.zeros_like(wanted))
+        missing = np.maximum(wanted - self.running - coming - held, 0.0)
+        self.dirty = False
+        self._next_try = now_s + RETRY_S
+        if missing.any():
+            self._start(self._fitting(missing, coming), now_s)
+
+    def _fitting(self, missing: Floats, coming: Floats) -> Floats:
+        """Of the missing replicas those that free CPU in their pool and zone can hold."""
+        pools, zones = len(self.layout.pools), missing.shape[1]
+        free = self.pool_cores()
+        fits = np.zeros_like(missing)
+        for zone in range(zones):
+            used = np.bincount(self.layout.pool_of, (self.running + coming)[:, zone] * self.cores, pools)
+            need = np.bincount(self.layout.pool_of, missing[:, zone] * self.cores, pools)
+            room = np.maximum(free[:, zone] - used, 0.0)
+            share = np.minimum(1.0, room / np.maximum(need, 1e-9))
+            fits[:, zone] = np.floor(missing[:, zone] * share[self.layout.pool_of] + 1e-9)
+        return fits
+
+    def _start(self, counts: Floats, now_s: float) -> None:
+        for delay in np.unique(self.startup_s):
+            batch = np.where((self.startup_s == delay)[:, None], counts, 0.0)
+            if batch.any():
+                self.starting.append((now_s + float(delay), batch))
+        self.starting.sort(key=lambda item: item[0])
+
+    def pool_cores(self) -> Floats:
+        """Allocatable cores of live, uncordoned nodes per (pool, zone)."""
+        total = np.zeros((len(self.layout.pools), self.zone_up.shape[1]))
+        for node in self.nodes:
+            if node.up and node.exists and not node.cordoned and self.zone_up[node.region, node.zone]:
+                total[node.pool, node.zone] += node.cores * ALLOCATABLE
+        return total
+
+    def lose_node(self, name: str, now_s: float, repaired_after_s: float) -> None:
+        """Take a node away: its share of replicas dies, is evicted after the delay, the node returns when repaired."""
+        node = self.node(name)
+        peers = [n for n in self.nodes if n.up and n.exists and (n.pool, n.zone) == (node.pool, node.zone)]
+        share = np.where(self.layout.pool_of == node.pool, 1.0 / max(len(peers), 1), 0.0)
+        lost = np.zeros_like(self.running)
+        lost[:, node.zone] = np.ceil(self.running[:, node.zone] * share - 1e-9)
+        node.up, node.down_until = False, now_s + repaired_after_s
+        self.running -= lost
+        self.held.append((now_s + EVICT_AFTER_S, lost))
+        self.held.sort(key=lambda item: item[0])
+        self.dirty = True
+
+    def resize_pool(self, pool: int, count: int, drained: tuple[str, ...], now_s: float) -> None:
+        """Set how many of a pool's nodes exist and which are drained; new ones join after `NODE_STARTUP_S`."""
+        for k, node in enumerate(n for n in self.nodes if n.pool == pool):
+            if k < count and not node.exists:
+                node.exists, node.up, node.down_until = True, False, now_s + NODE_STARTUP_S
+            node.exists = k < count
+            node.cordoned = node.name in drained
+        self.dirty = True
+
+    def set_zone(self, region: int, zone: int, *, up: bool) -> None:
+        """Take a zone away or bring it back; its replicas die at once and are rescheduled to live zones if they may."""
+        self.zone_up[region, zone] = up
+        if not up:
+            self.running[self.layout.region_of == region, zone] = 0.0
+        self.dirty = True
+
+    def restart(self, columns: list[int], now_s: float) -> None:
+        """Rolling restart: a quarter of the replicas (maxUnavailable 25 %, the Deployment default) is down for a start."""
+        taken = np.zeros_like(self.running)
+        for column in columns:
+            budget = np.ceil(self.running[column].sum() * 0.25)
+            zone = int(np.argmax(self.running[column]))
+            taken[column, zone] = min(budget, self.running[column, zone])
+        if self.running[columns].sum() > len(columns):
+            self.running -= taken
+            self._start(taken, now_s)
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        return next(n for n in self.nodes if n.name == name)
+
+
+def _nodes(layout: Layout) -> list[Node]:
+    nodes: list[Node] = []
+    for index, pool in enumerate(layout.spec.node_pools):
+        region = layout.regions.index(pool.region)
+        zones = layout.spec.regions[region].zones
+        for k in range(pool.max_nodes):
+            zone = k % len(zones)
+            name = f"{pool.id}-{zone + 1}-{k // len(zones)}"
+            nodes.append(Node(name, index, region, zone, SKUS[pool.sku].cores, exists=k < pool.node_count))
+    return nodes

@@ -1,0 +1,56 @@
+"""External demand: daily and weekly shape, slow noise, and surges that faults add."""
+
+from datetime import datetime
+
+import numpy as np
+
+from runtime.simulator.layout import Layout
+from runtime.simulator.queueing import Floats
+from runtime.simulator.streams import stream
+
+# Peak-to-mean of interactive services is near 1.5, trough near 0.5 (public web traffic shapes, e.g. Wikipedia page views).
+DAILY_SWING = 0.35
+SECOND_HARMONIC = 0.10
+WEEKEND = 0.75
+PEAK_HOUR = 14.0
+# AR(1) coefficient per step: demand noise remembers about five minutes.
+MEMORY_S = 300.0
+
+
+def daily_shape(at: datetime, utc_offset_h: float = 0.0) -> float:
+    """Multiplier of mean demand by local hour and weekday; averages 1 over a working day."""
+    hour = at.hour + at.minute / 60.0 + at.second / 3600.0 + utc_offset_h
+    phase = 2.0 * np.pi * (hour - PEAK_HOUR) / 24.0
+    week = WEEKEND if at.weekday() >= 5 else 1.0
+    return float(week * (1.0 + DAILY_SWING * np.cos(phase) + SECOND_HARMONIC * np.cos(2.0 * phase)))
+
+
+class Demand:
+    """Requests per second that enter at each workload; one draw per workload per step, whatever happens."""
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        spec = layout.spec
+        self._rng = stream(seed, "demand")
+        self._offsets = tuple(r.utc_offset_h for r in spec.regions)
+        self._region_of = layout.region_of
+        rows = [layout.services[i] for i in layout.service_of]
+        self.base = np.array([s.demand_rps / len(s.regions) for s in rows])
+        self.tenants = tuple(b.tenant for b in spec.tenants)
+        owner = [str(s.demand_tenant or s.tenant) for s in rows]
+        self.tenant_of = np.array([self.tenants.index(t) if t in self.tenants else -1 for t in owner], dtype=np.int64)
+        self.surge = np.ones(layout.size)
+        self._keep = float(np.exp(-spec.step_s / MEMORY_S))
+        self._spread = spec.laws.demand_noise * float(np.sqrt(1.0 - self._keep**2))
+        self._noise = np.zeros(layout.size)
+
+    def at(self, instant: datetime, share: Floats, throttle_rps: Floats) -> Floats:
+        """Demand at an instant, split by region `share` (workloads,), cut to each tenant's `throttle_rps` (tenants,)."""
+        self._noise = self._keep * self._noise + self._spread * self._rng.standard_normal(len(self.base))
+        shapes = np.array([daily_shape(instant, offset) for offset in self._offsets])
+        flow = self.base * share * self.surge * shapes[self._region_of] * np.exp(self._noise)
+        if not np.isfinite(throttle_rps).any():
+            return flow
+        known = np.maximum(self.tenant_of, 0)
+        total = np.bincount(known, np.where(self.tenant_of >= 0, flow, 0.0), len(self.tenants))
+        cut = np.minimum(1.0, throttle_rps / np.maximum(total, 1e-9))
+        return flow * np.where(self.tenant_of >= 0, cut[known], 1.0)

@@ -1,0 +1,48 @@
+"""The fault table: every way this world can be hurt, each with its undo and its right ending."""
+
+from domain.errors import NotFound
+from runtime.simulator.faults.base import Answer, Draw, Ending, Fault, Truth
+from runtime.simulator.faults.deploys import DEPLOY_ERRORS, DEPLOY_LATENCY, DEPLOY_LEAK
+from runtime.simulator.faults.load import TRAFFIC_SURGE
+from runtime.simulator.streams import stream
+from runtime.simulator.world import World
+
+FAULTS: tuple[Fault, ...] = (
+    DEPLOY_LATENCY,
+    DEPLOY_ERRORS,
+    DEPLOY_LEAK,
+    TRAFFIC_SURGE,
+)
+BY_NAME: dict[str, Fault] = {fault.name: fault for fault in FAULTS}
+
+__all__ = ["BY_NAME", "FAULTS", "Answer", "Draw", "Ending", "Fault", "Truth", "draw", "fault_named", "inject", "undo"]
+
+
+def fault_named(name: str) -> Fault:
+    """The row of that name; NotFound otherwise."""
+    if name not in BY_NAME:
+        raise NotFound(f"no such fault: {name}; there are {', '.join(sorted(BY_NAME))}")
+    return BY_NAME[name]
+
+
+def draw(world: World, name: str, seed: int) -> Draw:
+    """Choose target and size of a fault by seed, without touching the world."""
+    return fault_named(name).draw(world, stream(seed, f"fault-{name}"))
+
+
+def inject(world: World, drawn: Draw) -> Truth:
+    """Let the fault happen now; returns the truth about it, for graders."""
+    row = fault_named(drawn.fault)
+    answers = row.answers(world, drawn)
+    world.schedule.append((world.elapsed_s, "inject", {"draw": drawn.model_dump(mode="json")}))
+    row.inject(world, drawn)
+    return Truth(
+        fault=row.name, fault_class=row.fault_class, entity=drawn.entity, ending=row.ending,
+        self_heals=row.self_heals, since=world.now, answers=answers,
+    )  # fmt: skip
+
+
+def undo(world: World, drawn: Draw) -> None:
+    """Take the fault's cause away now."""
+    world.schedule.append((world.elapsed_s, "undo", {"draw": drawn.model_dump(mode="json")}))
+    fault_named(drawn.fault).undo(world, drawn)

@@ -1,0 +1,61 @@
+"""The form of a fault: how it enters a world, how it leaves, and what the right ending is.
+
+Truth about a fault stays with whoever injected it: nothing of it is written where readers look.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import JsonValue
+
+from domain.base import Frozen, UtcDatetime
+from domain.command_kinds import CommandKind
+from runtime.simulator.world import World
+
+Ending = Literal["recover", "wait", "escalate"]
+"""recover: a legal command fixes it; wait: it heals by itself; escalate: a ticket with cause and missing action."""
+
+
+class Answer(Frozen):
+    """A command that is right: kind and target address; `arguments` lists those that matter."""
+
+    kind: CommandKind
+    target: str
+    arguments: dict[str, JsonValue] = {}
+
+
+class Truth(Frozen):
+    """What is really wrong, for graders only."""
+
+    fault: str
+    fault_class: str
+    entity: str
+    ending: Ending
+    self_heals: bool
+    since: UtcDatetime
+    answers: tuple[Answer, ...]
+
+
+class Draw(Frozen):
+    """A fault with its target and size, drawn by seed: enough to inject it again."""
+
+    fault: str
+    entity: str
+    numbers: dict[str, float] = {}
+    names: dict[str, str] = {}
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """One row of the table."""
+
+    name: str
+    fault_class: str
+    ending: Ending
+    self_heals: bool
+    draw: Callable[[World, np.random.Generator], Draw]
+    inject: Callable[[World, Draw], None]
+    undo: Callable[[World, Draw], None]
+    answers: Callable[[World, Draw], tuple[Answer, ...]]

@@ -1,0 +1,36 @@
+"""Which services of a world a fault may strike, whatever their names are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from domain.errors import Invalid
+from runtime.simulator.spec import ServiceSpec
+from runtime.simulator.world import World
+
+
+def pick(rng: np.random.Generator, names: Sequence[str]) -> str:
+    """One of the names; Invalid when this world has none that fit."""
+    if not names:
+        raise Invalid("this world has no service that the fault could strike", reason="fault_has_no_target")
+    return names[int(rng.integers(len(names)))]
+
+
+def own(world: World) -> list[ServiceSpec]:
+    """Services the platform runs."""
+    return [s for s in world.spec.services if not s.external]
+
+
+def scalable(world: World) -> list[str]:
+    """Stateless services that answer requests under a scaling policy."""
+    return [s.id for s in own(world) if s.scaling is not None and s.archetype in {"api", "frontend", "gateway"}]
+
+
+def entries(world: World) -> list[str]:
+    """Services that meet external demand under a scaling policy."""
+    return [s.id for s in own(world) if s.demand_rps > 0.0 and s.scaling is not None]
+
+
+def objective_ms(world: World, service: str) -> float:
+    """The latency objective of a service."""
+    return world.spec.services[world.layout.service_index[service]].slo.latency_p95_ms

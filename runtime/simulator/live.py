@@ -1,0 +1,213 @@
+"""What is running now: per-service state, versions and their traits, rollouts under way, hidden changes of nature.
+
+`Live.plant()` folds all of it over the healthy plant; the world calls it only when something changed.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from domain.desired import ServiceState
+from domain.policies import ScalingPolicy
+from runtime.simulator.layout import Layout
+from runtime.simulator.plant import Plant
+from runtime.simulator.queueing import Floats
+from runtime.simulator.spec import ServiceSpec
+
+# A rolling update replaces a quarter of the replicas at a time (Deployment default): four waves of one start-up each.
+ROLLOUT_WAVES = 4
+# Hit ratio of a cache by time to live follows ttl / (ttl + mean re-reference time); this is that time for all caches here.
+REREFERENCE_S = 30.0
+# Debug logging costs about a third of a small request's CPU (order of published logging benchmarks).
+DEBUG_CPU = 1.35
+
+
+@dataclass(slots=True, frozen=True)
+class Traits:
+    """How a version behaves against the service's first one."""
+
+    cpu_factor: float = 1.0
+    io_add_ms: float = 0.0
+    error_add: float = 0.0
+    leak_mib_per_krequest: float = 0.0
+    memory_factor: float = 1.0
+
+
+@dataclass(slots=True, frozen=True)
+class Rollout:
+    """A version change under way, in seconds since the start."""
+
+    before: str
+    after: str
+    start_s: float
+    end_s: float
+
+    def share(self, now_s: float) -> float:
+        """Share of replicas on the new version, in waves."""
+        done = (now_s - self.start_s) / max(self.end_s - self.start_s, 1e-9)
+        return float(np.clip(np.floor(done * ROLLOUT_WAVES + 1.0) / ROLLOUT_WAVES, 0.0, 1.0))
+
+
+@dataclass(slots=True, frozen=True)
+class Modifier:
+    """A hidden change of one plant field on some columns: value * factor + add, until removed."""
+
+    field: str
+    columns: tuple[int, ...]
+    factor: float = 1.0
+    add: float = 0.0
+
+
+@dataclass(slots=True)
+class Live:
+    """Mutable truth about what runs; `dirty` asks for a new plant."""
+
+    layout: Layout
+    services: dict[str, ServiceState]
+    traits: dict[tuple[str, str], Traits] = field(default_factory=dict[tuple[str, str], Traits])
+    rollouts: dict[str, Rollout] = field(default_factory=dict[str, Rollout])
+    modifiers: dict[str, tuple[Modifier, ...]] = field(default_factory=dict[str, tuple[Modifier, ...]])
+    touched: set[str] = field(default_factory=set[str])
+    """Services whose state ever left the initial one; only these are folded again."""
+    dirty: bool = True
+    _route: Floats | None = None
+
+    def set(self, service: str, state: ServiceState) -> None:
+        """Replace a service's state."""
+        if state.traffic.region_weights != self.services[service].traffic.region_weights:
+            self._route = None
+        self.services[service] = state
+        self.touched.add(service)
+        self.dirty = True
+
+    def plant(self, now_s: float) -> Plant:
+        """The effective plant at an instant."""
+        plant = self.layout.plant.copy()
+        for service in sorted(self.touched):
+            state, columns = self.services[service], self.layout.columns(service)
+            self._version(plant, service, columns, now_s)
+            self._settings(plant, service, state, columns)
+        for group in self.modifiers.values():
+            for change in group:
+                array: Floats = getattr(plant, change.field)
+                columns = list(change.columns)
+                array[columns] = array[columns] * change.factor + change.add
+        if self._route is None:
+            self._route = self._routes(plant)
+        plant.route = self._route
+        self.dirty = bool(self.rollouts)
+        return plant
+
+    def _version(self, plant: Plant, service: str, columns: list[int], now_s: float) -> None:
+        rollout = self.rollouts.get(service)
+        if rollout is not None and now_s >= rollout.end_s:
+            del self.rollouts[service]
+            rollout = None
+        new = self.traits.get((service, self.services[service].version), Traits())
+        old = self.traits.get((service, rollout.before), Traits()) if rollout else new
+        share = rollout.share(now_s) if rollout else 1.0
+        if new == old == Traits():
+            return
+
+        def mix(name: str) -> float:
+            return share * getattr(new, name) + (1.0 - share) * getattr(old, name)
+
+        plant.cpu_ms[columns] *= mix("cpu_factor")
+        plant.io_ms[columns] += mix("io_add_ms")
+        plant.error_share[columns] += mix("error_add")
+        plant.leak_mib_per_krequest[columns] += mix("leak_mib_per_krequest")
+        plant.memory_base_mib[columns] *= mix("memory_factor")
+
+    def _settings(self, plant: Plant, service: str, state: ServiceState, columns: list[int]) -> None:
+        plant.cores[columns] = state.cpu_millicores / 1000.0
+        plant.memory_limit_mib[columns] = state.memory_mib
+        spec = self.layout.services[self.layout.service_index[service]]
+        if state.config == default_config(spec):
+            return
+        config = {**default_config(spec), **state.config}
+        plant.timeout_ms[columns] = _number(config["timeout_ms"], spec.timeout_ms, low=1.0)
+        plant.retries[columns] = _number(config["max_retries"], spec.retries, low=0.0)
+        plant.workers[columns] = _number(config["pool_size"], spec.workers, low=1.0)
+        if config["log_level"] == "debug":
+            plant.cpu_ms[columns] *= DEBUG_CPU
+        if spec.cache_hit > 0.0:
+            ttl = _number(config["cache_ttl_s"], DEFAULT_TTL_S, low=0.0)
+            warm = DEFAULT_TTL_S / (DEFAULT_TTL_S + REREFERENCE_S)
+            plant.cache_hit[columns] = spec.cache_hit * ttl / (ttl + REREFERENCE_S) / warm
+
+    def _routes(self, plant: Plant) -> Floats:
+        """Share of a caller's calls that go to each region of the callee: nearest, unless its policy has weights."""
+        graph, layout = plant.graph, self.layout
+        route = np.ones(len(graph.caller))
+        here = layout.region_of[graph.caller] == layout.region_of[graph.callee]
+        for edge, (_, callee) in enumerate(layout.edge_calls):
+            spec = layout.services[layout.service_index[callee]]
+            state = self.services.get(callee)
+            weights = state.traffic.region_weights if state else {}
+            region = layout.regions[layout.region_of[graph.callee[edge]]]
+            if weights:
+                route[edge] = weights.get(region, 0.0)
+            else:
+                home = layout.regions[layout.region_of[graph.caller[edge]]] in spec.regions
+                route[edge] = float(here[edge]) if home else 1.0 / len(spec.regions)
+        return route
+
+    def entry_share(self) -> Floats:
+        """Share of a service's external demand per workload, times its regions (1 = even split)."""
+        share = np.ones(self.layout.size)
+        for service, state in self.services.items():
+            weights = state.traffic.region_weights
+            if weights:
+                columns = self.layout.columns(service)
+                for column in columns:
+                    region = self.layout.regions[self.layout.region_of[column]]
+                    share[column] = weights.get(region, 0.0) * len(columns)
+        return share
+
+    def scaling(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """(enabled, target, min, max, stabilisation seconds) per workload, for the autoscaler."""
+        rows: list[tuple[float, float, float, float, float]] = []
+        for index in self.layout.service_of:
+            state = self.services.get(self.layout.services[index].id)
+            policy = state.scaling if state else None
+            policy = policy or ScalingPolicy(min_replicas=0, max_replicas=1, target_cpu_utilisation=1.0, enabled=False)
+            rows.append((
+                float(policy.enabled), policy.target_cpu_utilisation, float(policy.min_replicas),
+                float(policy.max_replicas), float(policy.scale_down_stabilisation_s),
+            ))  # fmt: skip
+        table = np.array(rows)
+        return table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4]
+
+
+DEFAULT_TTL_S = 300.0
+
+
+def default_config(spec: ServiceSpec) -> dict[str, str]:
+    """Configuration a service starts with."""
+    config = {
+        "timeout_ms": f"{spec.timeout_ms:g}",
+        "max_retries": str(spec.retries),
+        "pool_size": str(spec.workers),
+        "log_level": "info",
+    }
+    return config | ({"cache_ttl_s": f"{DEFAULT_TTL_S:g}"} if spec.cache_hit > 0.0 else {})
+
+
+def initial_state(spec: ServiceSpec) -> ServiceState:
+    """Desired state a service starts with."""
+    return ServiceState(
+        version=spec.version,
+        replicas=spec.replicas,
+        cpu_millicores=spec.cpu_millicores,
+        memory_mib=spec.memory_mib,
+        config=default_config(spec),
+        scaling=spec.scaling,
+    )
+
+
+def _number(text: str, default: float, *, low: float) -> float:
+    """A configuration value as services read it: what does not parse falls back to the built-in default."""
+    try:
+        return max(float(text), low)
+    except ValueError:
+        return float(default)

@@ -1,0 +1,186 @@
+"""One step of the plant: load flows down the call graph, stations queue, answers and failures flow up.
+
+A service is a CPU station (G/G/c) followed by a pure delay; overload beyond the steady state is a fluid backlog.
+Means and variances of response times add along the calls (Whitt's QNA decomposition, 1983), read as a lognormal.
+Sources stand at each formula; docs/simulator.md tells the whole model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.simulator.flow import Layer
+from runtime.simulator.plant import Plant, PlantState, Readings
+from runtime.simulator.queueing import (
+    STABLE_UTILISATION,
+    Z95,
+    Floats,
+    attempts_until_success,
+    lognormal_shape,
+    share_above,
+    wait_moments,
+)
+
+# Collector cost rises in the last fifth of the heap (shape of published heap-size studies: Blackburn et al., 2004).
+GC_FROM, GC_COST = 0.8, 2.0
+# Node CPU use from which neighbours notice each other (run-queue wait grows as load / idle beyond it).
+CONTENTION_FROM, CONTENTION_COST = 0.75, 12.0
+# After an out-of-memory kill the new processes start with this share of the headroom leaked away: kills are staggered.
+OOM_STAGGER = 0.3
+# Requests in flight on a killed replica fail; share of one step's requests.
+OOM_FAILED = 0.12
+# Share of worker slots above which waiting for one becomes likely; smooths the loss formula around full use.
+SLOT_SOFT_LIMIT = 0.9
+
+
+@dataclass(slots=True)
+class _Station:
+    wait_s: Floats
+    variance: Floats
+    shed: Floats
+    cores_used: Floats
+
+
+def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Readings:
+    """Advance `state` in place by one step of `dt_s` under external `demand` (requests per second per workload)."""
+    graph = plant.graph
+    miss = np.where(plant.cached_edge > 0, (1.0 - state.cache_hit[graph.caller]), 1.0)
+    arrivals = graph.push_down(demand, plant.route * state.attempts * miss, state.accepted)
+    memory = _memory(plant, state, arrivals, dt_s)
+    served = arrivals * state.accepted
+    station = _station(plant, state, served, memory, dt_s)
+    use, rejected = _slots(plant, state, arrivals)
+    oom = memory >= plant.memory_limit_mib
+    own = 1.0 - (
+        (1.0 - plant.error_share)
+        * (1.0 - plant.tls_failure)
+        * (1.0 - station.shed)
+        * (1.0 - rejected)
+        * (1.0 - OOM_FAILED * oom)
+    )
+    answer = _Answers(plant, state, miss, station, own)
+    for layer in reversed(graph.layers):
+        answer.fold(layer)
+    _remember(plant, state, arrivals, station, answer, rejected, oom, dt_s)
+    median, sigma = lognormal_shape(answer.mean, answer.variance)
+    return Readings(
+        request_rate=arrivals,
+        error_share=answer.failure,
+        latency_mean_ms=answer.mean * 1000.0,
+        latency_p50_ms=median * 1000.0,
+        latency_p95_ms=median * np.exp(Z95 * sigma) * 1000.0,
+        slow_share=share_above(plant.slo_latency_ms / 1000.0, median, sigma),
+        cpu_cores=station.cores_used,
+        cpu_utilisation=station.cores_used / np.maximum(state.ready * plant.cores, 1e-9),
+        memory_mib=np.minimum(memory, plant.memory_limit_mib),
+        pool_use=np.minimum(use, 1.0),
+        cache_hit=state.cache_hit.copy(),
+        rejected=rejected,
+        shed=station.shed,
+        timed_out=answer.timed_out,
+        downstream_failed=answer.downstream,
+        oom=oom.astype(np.float64),
+    )
+
+
+def _memory(plant: Plant, state: PlantState, arrivals: Floats, dt_s: float) -> Floats:
+    """Memory per replica: base + in-flight requests (Little's law) + what leaked since the start."""
+    per_replica = arrivals / np.maximum(state.ready, 1.0)
+    state.leaked_mib += plant.leak_mib_per_krequest * per_replica * dt_s / 1000.0
+    inflight = np.minimum(per_replica * state.response_s, plant.workers)
+    return plant.memory_base_mib + plant.memory_per_inflight_mib * inflight + state.leaked_mib
+
+
+def _station(plant: Plant, state: PlantState, served: Floats, memory: Floats, dt_s: float) -> _Station:
+    """CPU queue of every workload: steady-state G/G/c up to `STABLE_UTILISATION`, fluid backlog beyond."""
+    limit = plant.cores * plant.burst
+    per_core = np.maximum(np.round(limit), 1.0)
+    pressure = np.clip((memory / plant.memory_limit_mib - GC_FROM) / (1.0 - GC_FROM), 0.0, 1.0)
+    busy_s = plant.cpu_ms / 1000.0 * (1.0 + GC_COST * pressure * pressure)
+    service_s = busy_s * state.steal[plant.pool] * per_core / limit
+    servers = np.maximum(state.ready * per_core, 0.05)
+    capacity = servers / service_s
+    utilisation = served / capacity
+    stable = np.minimum(utilisation, STABLE_UTILISATION)
+    wait, variance = wait_moments(servers, stable, service_s, 0.5 * (1.0 + plant.variability))
+    growth = state.backlog + (served - capacity) * dt_s
+    room = capacity * plant.queue_limit_s
+    state.backlog = np.clip(growth, 0.0, room)
+    shed = np.clip((growth - room) / np.maximum(served * dt_s, 1e-9), 0.0, 1.0)
+    delay = state.backlog / capacity
+    own_mean = service_s + plant.io_ms / 1000.0
+    return _Station(
+        wait_s=wait + delay + own_mean,
+        variance=variance + plant.variability * own_mean * own_mean,
+        shed=shed,
+        cores_used=np.minimum(served, capacity) * busy_s,
+    )
+
+
+def _slots(plant: Plant, state: PlantState, arrivals: Floats) -> tuple[Floats, Floats]:
+    """Use of worker slots by Little's law, and the share of arrivals that finds none (loss 1 - 1/use when over-full)."""
+    slots = np.maximum(state.ready * (plant.workers - state.leaked_slots), 0.05)
+    load = arrivals * state.response_s / slots
+    rejected = np.clip(1.0 - SLOT_SOFT_LIMIT / np.maximum(load, 1e-9), 0.0, 0.98)
+    held = state.leaked_slots / plant.workers
+    return held + (1.0 - held) * np.minimum(load, 1.0), np.where(state.ready < 0.5, 0.98, rejected)
+
+
+class _Answers:
+    """Response moments and failure shares, folded from the leaves up, one layer of callers at a time."""
+
+    def __init__(self, plant: Plant, state: PlantState, miss: Floats, station: _Station, own: Floats) -> None:
+        self.plant, self.state, self.miss = plant, state, miss
+        self.mean, self.variance = station.wait_s, station.variance
+        self.failure = own
+        self.timed_out = np.zeros_like(own)
+        self.downstream = np.zeros_like(own)
+
+    def fold(self, layer: Layer) -> None:
+        """Add what callees answer to their callers: mean, variance, failures, timeouts and retry attempts."""
+        plant, edges = self.plant, layer.edges
+        caller, callee = plant.graph.caller[edges], plant.graph.callee[edges]
+        calls = plant.graph.per_call[edges] * plant.route[edges] * self.miss[edges]
+        mean, variance = self.mean[callee], self.variance[callee]
+        timeout = plant.timeout_ms[caller] / 1000.0
+        median, sigma = lognormal_shape(mean, variance)
+        late = share_above(timeout, median, sigma)
+        failed = 1.0 - (1.0 - self.failure[callee]) * (1.0 - late)
+        attempts = np.minimum(attempts_until_success(failed, plant.retries[caller]), 1.0 + plant.retry_budget[caller])
+        self.state.attempts[edges] = attempts
+        lost = failed ** (plant.retries[caller] + 1.0)
+        lost = np.where(attempts < 1.0 + plant.retry_budget[caller], lost, failed)
+        spent = calls * attempts
+        starts, callers = layer.starts, layer.callers
+        self.mean[callers] += np.add.reduceat(spent * np.minimum(mean, timeout), starts)
+        self.variance[callers] += np.add.reduceat(spent * np.minimum(variance, timeout * timeout), starts)
+        self.timed_out[callers] += np.add.reduceat(calls * late, starts)
+        share = np.minimum(calls * plant.graph.weight[edges] * lost, 1.0 - 1e-9)
+        survived = np.exp(np.add.reduceat(np.log1p(-share), starts))
+        self.downstream[callers] = 1.0 - survived
+        self.failure[callers] = 1.0 - (1.0 - self.failure[callers]) * survived
+
+
+def _remember(  # noqa: PLR0913  # one call site; a bag of arguments would hide what the next step depends on
+    plant: Plant,
+    state: PlantState,
+    arrivals: Floats,
+    station: _Station,
+    answer: _Answers,
+    rejected: Floats,
+    oom: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    dt_s: float,
+) -> None:
+    """Carry response times, admission, cache warmth, contention and out-of-memory restarts to the next step."""
+    # Admission and responses feed back on each other; averaging two steps keeps the fixed point and stops ringing.
+    state.response_s = 0.5 * (state.response_s + answer.mean)
+    state.accepted = 0.5 * (state.accepted + 1.0 - rejected)
+    filled = 1.0 - np.exp(-arrivals * (1.0 - answer.downstream) * dt_s / plant.cache_fill_requests)
+    state.cache_hit += (plant.cache_hit - state.cache_hit) * filled
+    used = np.bincount(plant.pool, station.cores_used, len(plant.pool_cores))
+    excess = np.maximum(used / np.maximum(plant.pool_cores, 1e-9) - CONTENTION_FROM, 0.0)
+    state.steal = 1.0 + CONTENTION_COST * excess
+    if oom.any():
+        headroom = plant.memory_limit_mib - plant.memory_base_mib
+        state.leaked_mib = np.where(oom, OOM_STAGGER * np.minimum(state.leaked_mib, headroom), state.leaked_mib)
+        state.leaked_slots = np.where(oom, 0.0, state.leaked_slots)

@@ -1,0 +1,184 @@
+"""The simulated world: one clock, one plant, everything that acts on it, and what it lets others see.
+
+`World(spec, seed)` is deterministic; `step` moves ten virtual seconds. Effects come in through `actuators` and
+`faults`, readings go out through `readers`; both keep their own files and this one keeps the order of a step.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import numpy as np
+from pydantic import JsonValue
+
+from domain.catalogue import ScalingChanged
+from domain.desired import DataStoreState, EnvironmentState, NodePoolState, TenantState
+from domain.errors import Invalid
+from runtime.simulator.autoscaling import Autoscaler
+from runtime.simulator.cluster import Cluster
+from runtime.simulator.demand import Demand
+from runtime.simulator.history import History
+from runtime.simulator.journal import Change, ChangeKind, Journal
+from runtime.simulator.layout import build_layout
+from runtime.simulator.live import Live, initial_state
+from runtime.simulator.physics import advance
+from runtime.simulator.plant import Plant, PlantState
+from runtime.simulator.queueing import Floats
+from runtime.simulator.sensors import Sensors
+from runtime.simulator.spec import WorldSpec
+
+SOURCE = "/runtime"
+
+
+class World:
+    """A world in motion. Public attributes are its parts; only this package writes them."""
+
+    def __init__(self, spec: WorldSpec, seed: int) -> None:
+        self.spec, self.seed = spec, seed
+        self.layout = build_layout(spec)
+        self.elapsed_s = 0.0
+        self.live = Live(self.layout, {s.id: initial_state(s) for s in spec.services if not s.external})
+        rows = [self.layout.services[i] for i in self.layout.service_of]
+        self.plant: Plant = self.live.plant(0.0)
+        self.cluster = Cluster(
+            self.layout,
+            cores=self.plant.cores.copy(),
+            startup_s=np.array([s.startup_s * spec.laws.startup_factor for s in rows]),
+            desired=np.array([float(s.replicas) for s in rows]),
+        )
+        self.external = np.array([s.external for s in rows])
+        self.demand = Demand(self.layout, seed)
+        self.throttle_rps = np.full(len(self.demand.tenants), np.inf)
+        self.share: Floats = self.live.entry_share()
+        self.scaling = self.live.scaling()
+        self.state = PlantState.fresh(self.plant, self.cluster.ready)
+        laws = spec.laws
+        self.autoscaler = Autoscaler(laws.autoscaler_interval_s, laws.autoscaler_lag_s, [self.cluster.desired])
+        self._next_scaling_s = laws.autoscaler_interval_s
+        self.history = History(
+            steps=spec.retention_steps, workloads=self.layout.size, nodes=len(self.cluster.nodes),
+            pools=len(self.layout.pools), seed=seed, noise=laws.metric_noise,
+        )  # fmt: skip
+        self.journal = Journal(spec.environment)
+        self.sensors = Sensors(self.layout, float(spec.step_s))
+        self.node_pools = {p.id: NodePoolState(node_count=p.node_count, sku=p.sku) for p in spec.node_pools}
+        self.data_stores: dict[str, DataStoreState] = {
+            s.id: DataStoreState() for s in spec.services if s.archetype == "database"
+        }
+        self.certificates = {
+            f"{s.id}-tls": s.certificate_days * 86_400.0 for s in spec.services if s.certificate_days is not None
+        }
+        """Seconds after the start at which each certificate ends."""
+        self.processes: dict[str, Callable[[float], None]] = {}
+        """Things that act by themselves each step, by name: chatter, faults in progress."""
+        self.effects: dict[str, int] = {}
+        """Applied effects by operation id."""
+        self.schedule: list[tuple[float, str, dict[str, JsonValue]]] = []
+        """Everything done to the world from outside, in order: what a record replays."""
+
+    @property
+    def now(self) -> datetime:
+        """The world's virtual instant."""
+        return self.instant(self.elapsed_s)
+
+    def instant(self, elapsed_s: float) -> datetime:
+        """The instant that many seconds after the start."""
+        return self.spec.start + timedelta(seconds=elapsed_s)
+
+    def advance(self, until: datetime) -> None:
+        """Step until the clock has reached `until`; an instant in the past does nothing."""
+        while self.now < until:
+            self.step()
+
+    def step(self) -> None:
+        """Move one step: processes, scheduler, plant, autoscaler, detectors, history."""
+        for name in tuple(self.processes):
+            self.processes[name](self.elapsed_s)
+        self.cluster.step(self.elapsed_s)
+        if self.live.dirty:
+            self.refresh()
+        self.state.ready = np.where(self.external, self.cluster.desired, self.cluster.ready)
+        self.plant.pool_cores = np.maximum(self._pool_cores(), 1.0)
+        demand = self.demand.at(self.now, self.share, self.throttle_rps)
+        readings = advance(self.plant, self.state, demand, float(self.spec.step_s))
+        self.elapsed_s += self.spec.step_s
+        used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
+        nodes = np.array(
+            [float(n.up and n.exists and self.cluster.zone_up[n.region, n.zone]) for n in self.cluster.nodes]
+        )
+        self.history.append(readings, self.state.ready, self.cluster.desired, nodes, used)
+        if self.elapsed_s >= self._next_scaling_s:
+            self._next_scaling_s += self.spec.laws.autoscaler_interval_s
+            self._autoscale(readings.cpu_cores)
+        for finding in self.sensors.observe(readings, self.state.ready, self.cluster.desired):
+            service = self.layout.services[finding.service]
+            self.journal.emit(
+                tenant=service.tenant, source=f"{SOURCE}/health", kind=finding.kind, subject=f"service/{service.id}",
+                at=self.now, data=finding.data, severity=finding.severity, deliver_s=self.elapsed_s,
+            )  # fmt: skip
+
+    def refresh(self) -> None:
+        """Fold what changed into the plant, the entry shares and the scaling table."""
+        pools = self.plant.pool_cores
+        self.plant = self.live.plant(self.elapsed_s)
+        self.plant.pool_cores = pools
+        self.share = self.live.entry_share()
+        self.scaling = self.live.scaling()
+        self.cluster.cores = self.plant.cores.copy()
+
+    def note(  # noqa: PLR0913  # the change feed's own fields
+        self, entity: str, kind: ChangeKind, before: JsonValue, after: JsonValue, actor: str, text: str
+    ) -> None:
+        """Write one line to the change feed."""
+        self.journal.changes.append(
+            Change(at=self.now, entity=entity, kind=kind, before=before, after=after, actor=actor, text=text)
+        )
+
+    def _pool_cores(self) -> Floats:
+        return self.cluster.pool_cores().sum(axis=1)
+
+    def _autoscale(self, used_cores: Floats) -> None:
+        enabled, target, low, high, window = self.scaling
+        current = self.cluster.desired
+        utilisation = used_cores / np.maximum(current * self.plant.cores, 1e-9)
+        wanted = self.autoscaler.decide(current, utilisation, target, low, high, window)
+        wanted = np.where(enabled > 0, wanted, current)
+        changed = np.flatnonzero(wanted != current)
+        if not len(changed):
+            return
+        self.cluster.desired = wanted
+        self.cluster.dirty = True
+        for service in np.unique(self.layout.service_of[changed]):
+            self._tell_scaling(int(service), current, wanted)
+
+    def _tell_scaling(self, index: int, before: Floats, after: Floats) -> None:
+        service = self.layout.services[index]
+        columns = self.layout.columns(service.id)
+        was, now = int(before[columns].sum()), int(after[columns].sum())
+        if was == now:
+            return
+        self.note(f"service/{service.id}", "scaling", was, now, "autoscaler", f"{service.id} {was} -> {now} replicas")
+        self.journal.emit(
+            tenant=service.tenant, source=f"{SOURCE}/autoscaler", kind="runtime.scaling.changed.v1",
+            subject=f"service/{service.id}", at=self.now, deliver_s=self.elapsed_s,
+            data=ScalingChanged(
+                service=service.id, replicas_before=was, replicas_after=now, actor="autoscaler", reason="utilisation"
+            ),
+        )  # fmt: skip
+
+    def environment_state(self) -> EnvironmentState:
+        """What the world is told to be, as the base of a desired-state document."""
+        limits = {
+            t: None if np.isinf(r) else float(r) for t, r in zip(self.demand.tenants, self.throttle_rps, strict=True)
+        }
+        return EnvironmentState(
+            services=dict(self.live.services),
+            node_pools=dict(self.node_pools),
+            data_stores=dict(self.data_stores),
+            tenants={t: TenantState(rate_limit_rps=rate) for t, rate in limits.items()},
+        )
+
+    def tenant_column(self, tenant: str) -> int:
+        """Index of a tenant; Invalid when it is not of this world."""
+        if tenant not in self.demand.tenants:
+            raise Invalid(f"no such tenant in this world: {tenant}", reason="unknown_tenant")
+        return self.demand.tenants.index(tenant)
