@@ -41,6 +41,8 @@ class Deviation:
     null: Floats
     relative: float
     """Change of the value itself within the run, as a fraction of the usual level."""
+    usual: float
+    """Quantity of a typical quiet sample, before anything is taken off."""
     refs: tuple[str, ...] = ()
 
     @property
@@ -88,7 +90,8 @@ def best_runs(windows: Floats) -> tuple[Floats, NDArray[np.intp], NDArray[np.int
     total = np.concatenate([np.zeros((rows, 1)), np.cumsum(np.nan_to_num(windows), axis=1)], axis=1)
     scores: Floats = (total[:, stop] - total[:, start]) * gain
     best = np.argmax(scores, axis=1)
-    return scores[np.arange(rows), best], start[best], stop[best]
+    top: Floats = scores[np.arange(rows), best]
+    return top, start[best], stop[best]
 
 
 def binned(values: Floats, size: int) -> Floats:
@@ -126,7 +129,7 @@ def deviate(entity: str, baseline: Floats, current: Floats, floor: float, refs: 
     excess = np.nan_to_num(current - center)
     run, null = scan(excess / scale, (baseline - center) / scale)
     level = float(excess[run.start : run.stop].mean()) if run.stop > run.start else 0.0
-    return Deviation(entity, excess, scale, run, null, level / max(abs(center), scale), refs)
+    return Deviation(entity, excess, scale, run, null, level / max(abs(center), scale), center, refs)
 
 
 def family_threshold(nulls: Sequence[Floats]) -> float:

@@ -60,6 +60,10 @@ CANDIDATE_Z: Final = 3.0
 SYMPTOM_GATE: Final = 1.0
 """A cause must be able to move the symptom by one deviation of the symptom's own noise, or it is not its cause."""
 
+ABSORBED_RATIO: Final = 2.0
+"""Failures of a dependency that usually fails twice as often as all its callers together do not reach them: they are
+retried, ignored, or the call is asynchronous. Twice leaves room for retries (one retry doubles the count)."""
+
 SPAN_SLOW_Z: Final = 3.0
 """A span is slow beyond three deviations of its operation's baseline."""
 

@@ -5,6 +5,7 @@ caller too. So the excess of different entities can be compared and subtracted, 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -69,7 +70,9 @@ def _one(series: SignalSeries, volume: SignalSeries | None, stand_in: float, dim
     before = _weighted(baseline, volume.baseline, center, usual)
     during = _weighted(current, volume.current, center, usual)
     floor = _floor(series, center, max(usual, 1.0), dimension)
-    return deviate(series.entity, before, during, floor, (series.ref, volume.ref))
+    found = deviate(series.entity, before, during, floor, (series.ref, volume.ref))
+    typical = float(np.median(_weighted(baseline, volume.baseline, 0.0, usual)))
+    return None if found is None else replace(found, usual=typical)
 
 
 def excesses(series: tuple[SignalSeries, ...], dimension: Dimension) -> dict[str, Deviation]:

@@ -14,7 +14,7 @@ from analysis.circumstances import ChangeSuspicion, LogShift, log_shifts, suspic
 from analysis.excess import excesses, gone_quiet, saturations
 from analysis.signals import Dimension, Observations, Ranking, Reason
 from analysis.slowness import SpanBlame, blame, measure, significant
-from analysis.topology import Graph, explained_by, own_excess
+from analysis.topology import Graph, absorbed, explained_by, own_excess
 
 _DIMENSIONS: tuple[Dimension, ...] = ("latency", "failures")
 _ORDER: Mapping[str, tuple[Dimension, ...]] = {
@@ -88,6 +88,9 @@ def _direct(
 ) -> _Direct | None:
     """Return the anomalous entities of a dimension, or None when the window is quiet in it."""
     found = excesses(observations.series, dimension)
+    if dimension == "failures":
+        graph = graph.without(absorbed(graph, {entity: one.usual for entity, one in found.items()}))
+        scope = scope and _scope(observations, graph)
     inside = {entity: one for entity, one in found.items() if scope is None or entity in scope}
     if not inside:
         return None

@@ -6,6 +6,7 @@ left is each entity's own share. Hosts (nodes, zones, certificates) explain what
 
 from collections.abc import Iterable, Mapping
 
+from analysis import constants as c
 from domain.topology import Edge
 
 CALL_KINDS = ("calls", "stores_in")
@@ -26,6 +27,13 @@ class Graph:
             else:
                 self.hosts.setdefault(edge.source, set()).add(edge.target)
                 self.hosted.setdefault(edge.target, set()).add(edge.source)
+
+    def without(self, blocked: set[str]) -> "Graph":
+        """Return the graph in which nobody calls the blocked entities."""
+        copy = Graph(())
+        copy.callees = {caller: callees - blocked for caller, callees in self.callees.items()}
+        copy.hosts, copy.hosted = self.hosts, self.hosted
+        return copy
 
     def knows(self, entity: str) -> bool:
         """Tell whether the entity has any dependency."""
@@ -79,3 +87,21 @@ def explained_by(graph: Graph, entity: str, mass: Mapping[str, float]) -> tuple[
     """Return the anomalous entities that take blame off `entity`, heaviest first."""
     found = graph.reachable_anomalies(entity, set(mass))
     return tuple(sorted(found, key=lambda callee: (-mass[callee], callee)))
+
+
+def absorbed(graph: Graph, usual_failures: Mapping[str, float]) -> set[str]:
+    """Return entities whose failures their callers survive in quiet time (failed requests per sample).
+
+    An entity that usually fails more than `ABSORBED_RATIO` times as often as all its measured callers together, by
+    more than half a request, cannot be what makes them fail.
+    """
+    reaching: dict[str, float] = {}
+    for caller, callees in graph.callees.items():
+        if caller in usual_failures:
+            for callee in callees:
+                reaching[callee] = reaching.get(callee, 0.0) + usual_failures[caller]
+    return {
+        callee
+        for callee, failures in reaching.items()
+        if usual_failures.get(callee, 0.0) > c.ABSORBED_RATIO * failures + c.HALF_COUNT
+    }
