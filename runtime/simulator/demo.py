@@ -123,7 +123,7 @@ _ACME: tuple[ServiceSpec, ...] = (
 _BOREALIS: tuple[ServiceSpec, ...] = (
     ServiceSpec(
         id="player-api", tenant="borealis-media", owner_team="borealis-play", tier=1, archetype="frontend",
-        regions=BOTH, node_pool="shared", cpu_ms=8.0, io_ms=3.0, demand_rps=180.0, scaling=ANY_POLICY,
+        regions=BOTH, node_pool="shared", cpu_ms=8.0, io_ms=3.0, demand_rps=300.0, scaling=ANY_POLICY,
         certificate_days=28.0, calls=(_call("identity", 0.5), _call("catalogue")),
     ),
     ServiceSpec(
@@ -145,7 +145,7 @@ _BOREALIS: tuple[ServiceSpec, ...] = (
 _CINDER: tuple[ServiceSpec, ...] = (
     ServiceSpec(
         id="tracking-api", tenant="cinder-logistics", owner_team="cinder-core", tier=1, archetype="frontend",
-        regions=BOTH, node_pool="shared", cpu_ms=7.0, io_ms=3.0, demand_rps=110.0, scaling=ANY_POLICY,
+        regions=BOTH, node_pool="shared", cpu_ms=7.0, io_ms=3.0, demand_rps=260.0, scaling=ANY_POLICY,
         certificate_days=52.0,
         calls=(_call("identity", 0.4), _call("routing", 0.6), _call("fleet-db")),
     ),

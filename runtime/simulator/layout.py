@@ -108,8 +108,6 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         memory_per_inflight_mib=column("memory_per_inflight_mib"),
         leak_mib_per_krequest=np.zeros(size),
         workers=column("workers"),
-        # A bounded queue of ten seconds of work: longer than any client here waits.
-        queue_limit_s=np.full(size, 10.0),
         timeout_ms=column("timeout_ms"),
         retries=column("retries"),
         retry_budget=np.full(size, np.inf if budget is None else budget),

@@ -22,22 +22,26 @@ from runtime.simulator.queueing import (
 )
 
 # Collector cost rises in the last fifth of the heap (shape of published heap-size studies: Blackburn et al., 2004).
-GC_FROM, GC_COST = 0.8, 2.0
+GC_FROM, GC_COST = 0.8, 5.0
 # Node CPU use from which neighbours notice each other (run-queue wait grows as load / idle beyond it).
 CONTENTION_FROM, CONTENTION_COST = 0.75, 12.0
 # After an out-of-memory kill the new processes start with this share of the headroom leaked away: kills are staggered.
 OOM_STAGGER = 0.3
 # Requests in flight on a killed replica fail; share of one step's requests.
 OOM_FAILED = 0.12
-# Share of worker slots above which waiting for one becomes likely; smooths the loss formula around full use.
-SLOT_SOFT_LIMIT = 0.9
+# Slots are never filled exactly; a pool turns requests away from about this use (connection-pool practice).
+SLOT_LIMIT = 0.95
 
 
 @dataclass(slots=True)
 class _Station:
-    wait_s: Floats
+    queue_s: Floats
+    """Wait for CPU."""
+    own_s: Floats
     variance: Floats
+    rejected: Floats
     shed: Floats
+    slots_used: Floats
     cores_used: Floats
 
 
@@ -47,21 +51,19 @@ def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Rea
     miss = np.where(plant.cached_edge > 0, (1.0 - state.cache_hit[graph.caller]), 1.0)
     arrivals = graph.push_down(demand, plant.route * state.attempts * miss, state.accepted)
     memory = _memory(plant, state, arrivals, dt_s)
-    served = arrivals * state.accepted
-    station = _station(plant, state, served, memory, dt_s)
-    use, rejected = _slots(plant, state, arrivals)
-    oom = memory >= plant.memory_limit_mib
+    station = _station(plant, state, arrivals, memory, dt_s)
+    oom = (memory >= plant.memory_limit_mib).astype(np.float64)
     own = 1.0 - (
         (1.0 - plant.error_share)
         * (1.0 - plant.tls_failure)
         * (1.0 - station.shed)
-        * (1.0 - rejected)
+        * (1.0 - station.rejected)
         * (1.0 - OOM_FAILED * oom)
     )
     answer = _Answers(plant, state, miss, station, own)
     for layer in reversed(graph.layers):
         answer.fold(layer)
-    _remember(plant, state, arrivals, station, answer, rejected, oom, dt_s)
+    _remember(plant, state, arrivals, station, answer, oom, dt_s)
     median, sigma = lognormal_shape(answer.mean, answer.variance)
     return Readings(
         request_rate=arrivals,
@@ -73,13 +75,13 @@ def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Rea
         cpu_cores=station.cores_used,
         cpu_utilisation=station.cores_used / np.maximum(state.ready * plant.cores, 1e-9),
         memory_mib=np.minimum(memory, plant.memory_limit_mib),
-        pool_use=np.minimum(use, 1.0),
+        pool_use=station.slots_used,
         cache_hit=state.cache_hit.copy(),
-        rejected=rejected,
+        rejected=station.rejected,
         shed=station.shed,
         timed_out=answer.timed_out,
         downstream_failed=answer.downstream,
-        oom=oom.astype(np.float64),
+        oom=oom,
     )
 
 
@@ -87,12 +89,19 @@ def _memory(plant: Plant, state: PlantState, arrivals: Floats, dt_s: float) -> F
     """Memory per replica: base + in-flight requests (Little's law) + what leaked since the start."""
     per_replica = arrivals / np.maximum(state.ready, 1.0)
     state.leaked_mib += plant.leak_mib_per_krequest * per_replica * dt_s / 1000.0
-    inflight = np.minimum(per_replica * state.response_s, plant.workers)
+    inflight = np.minimum(per_replica * state.hold_s, plant.workers)
     return plant.memory_base_mib + plant.memory_per_inflight_mib * inflight + state.leaked_mib
 
 
-def _station(plant: Plant, state: PlantState, served: Floats, memory: Floats, dt_s: float) -> _Station:
-    """CPU queue of every workload: steady-state G/G/c up to `STABLE_UTILISATION`, fluid backlog beyond."""
+def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, dt_s: float) -> _Station:
+    """Admission by worker slots, then the CPU queue: steady-state G/G/c up to `STABLE_UTILISATION`, backlog beyond.
+
+    Slots bound throughput to slots / hold time (Little's law) and the backlog to the slots that are left.
+    """
+    slots = np.maximum(state.ready * (plant.workers - state.leaked_slots), 0.05)
+    rejected = np.clip(1.0 - SLOT_LIMIT * slots / np.maximum(arrivals * state.hold_s, 1e-9), 0.0, 0.98)
+    rejected = np.where(state.ready < 0.5, 0.98, rejected)
+    served = arrivals * (1.0 - rejected)
     limit = plant.cores * plant.burst
     per_core = np.maximum(np.round(limit), 1.0)
     pressure = np.clip((memory / plant.memory_limit_mib - GC_FROM) / (1.0 - GC_FROM), 0.0, 1.0)
@@ -100,30 +109,26 @@ def _station(plant: Plant, state: PlantState, served: Floats, memory: Floats, dt
     service_s = busy_s * state.steal[plant.pool] * per_core / limit
     servers = np.maximum(state.ready * per_core, 0.05)
     capacity = servers / service_s
-    utilisation = served / capacity
-    stable = np.minimum(utilisation, STABLE_UTILISATION)
+    stable = np.minimum(served / capacity, STABLE_UTILISATION)
     wait, variance = wait_moments(servers, stable, service_s, 0.5 * (1.0 + plant.variability))
     growth = state.backlog + (served - capacity) * dt_s
-    room = capacity * plant.queue_limit_s
+    held = np.minimum(served, capacity) * state.hold_s
+    room = np.maximum(slots - held, 0.1 * slots)
     state.backlog = np.clip(growth, 0.0, room)
     shed = np.clip((growth - room) / np.maximum(served * dt_s, 1e-9), 0.0, 1.0)
-    delay = state.backlog / capacity
-    own_mean = service_s + plant.io_ms / 1000.0
+    queue = np.minimum(wait, room / capacity) + state.backlog / capacity
+    own = service_s + plant.io_ms / 1000.0
+    leaked = state.leaked_slots / plant.workers
+    used = np.minimum((held + np.minimum(served, capacity) * queue) / slots, 1.0)
     return _Station(
-        wait_s=wait + delay + own_mean,
-        variance=variance + plant.variability * own_mean * own_mean,
+        queue_s=queue,
+        own_s=own,
+        variance=variance + plant.variability * own * own,
+        rejected=rejected,
         shed=shed,
+        slots_used=leaked + (1.0 - leaked) * used,
         cores_used=np.minimum(served, capacity) * busy_s,
     )
-
-
-def _slots(plant: Plant, state: PlantState, arrivals: Floats) -> tuple[Floats, Floats]:
-    """Use of worker slots by Little's law, and the share of arrivals that finds none (loss 1 - 1/use when over-full)."""
-    slots = np.maximum(state.ready * (plant.workers - state.leaked_slots), 0.05)
-    load = arrivals * state.response_s / slots
-    rejected = np.clip(1.0 - SLOT_SOFT_LIMIT / np.maximum(load, 1e-9), 0.0, 0.98)
-    held = state.leaked_slots / plant.workers
-    return held + (1.0 - held) * np.minimum(load, 1.0), np.where(state.ready < 0.5, 0.98, rejected)
 
 
 class _Answers:
@@ -131,7 +136,7 @@ class _Answers:
 
     def __init__(self, plant: Plant, state: PlantState, miss: Floats, station: _Station, own: Floats) -> None:
         self.plant, self.state, self.miss = plant, state, miss
-        self.mean, self.variance = station.wait_s, station.variance
+        self.mean, self.variance = station.queue_s + station.own_s, station.variance
         self.failure = own
         self.timed_out = np.zeros_like(own)
         self.downstream = np.zeros_like(own)
@@ -161,20 +166,13 @@ class _Answers:
         self.failure[callers] = 1.0 - (1.0 - self.failure[callers]) * survived
 
 
-def _remember(  # noqa: PLR0913  # one call site; a bag of arguments would hide what the next step depends on
-    plant: Plant,
-    state: PlantState,
-    arrivals: Floats,
-    station: _Station,
-    answer: _Answers,
-    rejected: Floats,
-    oom: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    dt_s: float,
+def _remember(
+    plant: Plant, state: PlantState, arrivals: Floats, station: _Station, answer: _Answers, oom: Floats, dt_s: float
 ) -> None:
-    """Carry response times, admission, cache warmth, contention and out-of-memory restarts to the next step."""
-    # Admission and responses feed back on each other; averaging two steps keeps the fixed point and stops ringing.
-    state.response_s = 0.5 * (state.response_s + answer.mean)
-    state.accepted = 0.5 * (state.accepted + 1.0 - rejected)
+    """Carry slot holding, admission, cache warmth, contention and out-of-memory restarts to the next step."""
+    # Admission and holding feed back on each other; averaging two steps keeps the fixed point and stops ringing.
+    state.hold_s = 0.5 * (state.hold_s + answer.mean - station.queue_s)
+    state.accepted = 0.5 * (state.accepted + (1.0 - station.rejected) * (1.0 - station.shed))
     filled = 1.0 - np.exp(-arrivals * (1.0 - answer.downstream) * dt_s / plant.cache_fill_requests)
     state.cache_hit += (plant.cache_hit - state.cache_hit) * filled
     used = np.bincount(plant.pool, station.cores_used, len(plant.pool_cores))
@@ -182,5 +180,5 @@ def _remember(  # noqa: PLR0913  # one call site; a bag of arguments would hide 
     state.steal = 1.0 + CONTENTION_COST * excess
     if oom.any():
         headroom = plant.memory_limit_mib - plant.memory_base_mib
-        state.leaked_mib = np.where(oom, OOM_STAGGER * np.minimum(state.leaked_mib, headroom), state.leaked_mib)
-        state.leaked_slots = np.where(oom, 0.0, state.leaked_slots)
+        state.leaked_mib = np.where(oom > 0, OOM_STAGGER * np.minimum(state.leaked_mib, headroom), state.leaked_mib)
+        state.leaked_slots = np.where(oom > 0, 0.0, state.leaked_slots)

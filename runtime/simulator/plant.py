@@ -37,8 +37,6 @@ class Plant:
     leak_mib_per_krequest: Floats
     workers: Floats
     """Concurrent requests (connection or worker slots) per replica."""
-    queue_limit_s: Floats
-    """Work a queue holds before it sheds."""
     timeout_ms: Floats
     """How long this service waits for each of its calls."""
     retries: Floats
@@ -71,9 +69,10 @@ class PlantState:
     ready: Floats
     backlog: Floats
     """Requests waiting beyond the steady state."""
-    response_s: Floats
+    hold_s: Floats
+    """How long a request holds its worker slot apart from waiting for CPU."""
     accepted: Floats
-    """Share of arrivals that got a worker slot."""
+    """Share of arrivals that were let in."""
     attempts: Floats
     """(edges,) attempts per call."""
     leaked_mib: Floats
@@ -90,7 +89,7 @@ class PlantState:
         return cls(
             ready=ready.astype(np.float64),
             backlog=np.zeros(size),
-            response_s=(plant.cpu_ms + plant.io_ms) / 1000.0,
+            hold_s=(plant.cpu_ms + plant.io_ms) / 1000.0,
             accepted=np.ones(size),
             attempts=np.ones(edges),
             leaked_mib=np.zeros(size),
@@ -122,9 +121,9 @@ class Readings:
     pool_use: Floats
     cache_hit: Floats
     rejected: Floats
-    """Share turned away for want of a worker slot."""
+    """Share turned away because all slots were held by requests waiting for their callees."""
     shed: Floats
-    """Share dropped from a full queue."""
+    """Share dropped because all slots were filled by requests waiting for CPU."""
     timed_out: Floats
     """Expected downstream calls per request that ran into the timeout."""
     downstream_failed: Floats

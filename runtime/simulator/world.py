@@ -100,6 +100,8 @@ class World:
         self.plant.pool_cores = np.maximum(self._pool_cores(), 1.0)
         demand = self.demand.at(self.now, self.share, self.throttle_rps)
         readings = advance(self.plant, self.state, demand, float(self.spec.step_s))
+        for column in np.flatnonzero(readings.oom):
+            self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
         used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
         nodes = np.array(

@@ -4,7 +4,7 @@ import numpy as np
 
 from runtime.simulator.actuators import write_externally
 from runtime.simulator.faults.base import Answer, Draw, Fault
-from runtime.simulator.faults.targets import objective_ms, pick, scalable
+from runtime.simulator.faults.targets import headroom_per_krequest, objective_ms, pick, scalable
 from runtime.simulator.live import Traits
 from runtime.simulator.world import World
 
@@ -24,6 +24,8 @@ def _draw(name: str, **ranges: tuple[float, float]):  # noqa: ANN202  # the row'
         numbers = {key: float(rng.uniform(low, high)) for key, (low, high) in ranges.items()}
         if "io_add_ms" in numbers:
             numbers["io_add_ms"] *= objective_ms(world, service)
+        if "leak_mib_per_krequest" in numbers:
+            numbers["leak_mib_per_krequest"] = headroom_per_krequest(world, service) / numbers["leak_mib_per_krequest"]
         return Draw(
             fault=name, entity=f"service/{service}", numbers=numbers,
             names={"service": service, "before": before, "after": next_version(before)},
@@ -55,5 +57,5 @@ def _row(name: str, **ranges: tuple[float, float]) -> Fault:
 # A slow code path that waits one to two latency objectives (queries in a loop) and burns some more CPU.
 DEPLOY_LATENCY = _row("deploy_latency", cpu_factor=(1.2, 1.8), io_add_ms=(1.0, 2.0))
 DEPLOY_ERRORS = _row("deploy_errors", error_add=(0.08, 0.3))
-# Leaks that fill the headroom of a small replica within about twenty minutes.
-DEPLOY_LEAK = _row("deploy_leak", leak_mib_per_krequest=(8.0, 14.0))
+# Minutes until the leak fills the memory headroom at today's load.
+DEPLOY_LEAK = _row("deploy_leak", leak_mib_per_krequest=(7.0, 11.0))

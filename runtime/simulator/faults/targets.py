@@ -34,3 +34,14 @@ def entries(world: World) -> list[str]:
 def objective_ms(world: World, service: str) -> float:
     """The latency objective of a service."""
     return world.spec.services[world.layout.service_index[service]].slo.latency_p95_ms
+
+
+def headroom_per_krequest(world: World, service: str) -> float:
+    """Free memory of a replica in MiB per thousand requests it serves in one minute."""
+    columns = world.layout.columns(service)
+    plant = world.plant
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    rate = float(world.history.truth("request_rate", steps, columns).mean()) if len(steps) else 1.0
+    free = float((plant.memory_limit_mib - plant.memory_base_mib)[columns].mean())
+    per_replica = rate / float(world.cluster.desired[columns].mean())
+    return free / (per_replica * 60.0 / 1000.0)
