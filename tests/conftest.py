@@ -1,9 +1,17 @@
 """What holds for every test: nothing leaves loopback, and generated cases are the same on every run."""
 
 import ipaddress
+import itertools
+import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from storage.engine import Database
+from tests.postgres import begin_session, end_session, session_server
 
 # A deadline per example would measure the machine's load; the cases are derived from the test's name, not drawn anew.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -34,3 +42,40 @@ def _keep_to_loopback(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_keep_to_loopback)
+
+
+_OWN_SERVER = pytest.StashKey[Path | None]()
+_NUMBERS = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The session's first process names the PostgreSQL folder; workers inherit the name."""
+    config.stash[_OWN_SERVER] = begin_session()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whoever named it stops the server, if one was ever started."""
+    folder = config.stash.get(_OWN_SERVER, None)
+    if folder is not None:
+        end_session(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty store, once for each database we support. The second is a real PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/store.db"
+        return
+    name = f"t{os.getpid()}_{next(_NUMBERS)}"
+    server = session_server()
+    yield server.fresh(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A store with every table, fresh for the test."""
+    store = Database(database_url)
+    store.create()
+    yield store
+    store.close()
