@@ -4,6 +4,8 @@ A digest is SHA-256 over RFC 8785 canonical JSON, so the same value gives the sa
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -48,12 +50,30 @@ class TimeRange(Frozen):
 
 
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+_SORTED = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_NUMBER_FORMS_DIFFER = re.compile(r"[:,\[]-?\d(?:\d{15}|[\d.]*(?:\.0[,}\]]|e))")
+"""Numbers that Python writes otherwise than RFC 8785 demands (1.0, 1e-07) or that it refuses (beyond 2^53)."""
+_KEY_ORDER_DIFFERS = re.compile("[\ud800-\U0010ffff]")
+"""Characters that sort otherwise by code point, as Python does, than by UTF-16 unit; lone surrogates among them."""
 
 
 def canonical_json(value: BaseModel | JsonValue | Sequence[JsonValue]) -> bytes:
     """Return the RFC 8785 bytes of a model or JSON value. NaN and infinity raise ValueError."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return rfc8785.dumps(_JSON.validate_python(plain))
+    return canonical_text(_JSON.validate_python(plain)).encode()
+
+
+def canonical_text(plain: JsonValue) -> str:
+    """Return the RFC 8785 text of a plain JSON value; same bytes as canonical_json, without checking the types.
+
+    The interpreter's own encoder is some twenty times faster and writes the same for all but a few values: those go
+    to the reference encoder. Raises ValueError for NaN, infinity and integers beyond 2^53.
+    """
+    if isinstance(plain, dict | list):
+        text = _SORTED.encode(plain)
+        if (text.isascii() or _KEY_ORDER_DIFFERS.search(text) is None) and _NUMBER_FORMS_DIFFER.search(text) is None:
+            return text
+    return rfc8785.dumps(plain).decode()
 
 
 def digest_of(value: BaseModel | JsonValue | Sequence[JsonValue]) -> Digest:

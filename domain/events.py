@@ -4,15 +4,21 @@ Identity: uniqueness is (tenant, source, id). Same key and same body is a duplic
 a conflict. Our own key is a ULID. The tenant comes from the sender's credential, never from the body.
 """
 
+import json
+from hashlib import sha256
 from typing import Annotated, Literal
 
+import rfc8785
 from pydantic import Field, JsonValue, StringConstraints
 
-from domain.base import Digest, Frozen, Severity, Slug, Trust, UtcDatetime, digest_of
+from domain.base import Digest, Frozen, Severity, Slug, Trust, UtcDatetime, canonical_text
 from domain.ids import EnvironmentId, EventKey, TenantId
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*\.v[0-9]+$", max_length=200)]
 """Reverse-hierarchical and versioned: `runtime.health.degraded.v1`."""
+
+Attribute = bool | int | str
+"""What a CloudEvents context attribute can be on the wire."""
 
 DIMENSIONS: tuple[str, ...] = (
     "tenantid",
@@ -55,7 +61,11 @@ class IncomingEvent(Frozen):
     subject: str | None = Field(default=None, max_length=512)
     time: UtcDatetime | None = None
     dimensions: Dimensions = Dimensions()
+    extensions: dict[str, Attribute] = Field(default_factory=dict[str, Attribute])
+    """Every other context attribute (`dataschema`, `datacontenttype`, extensions we do not know): kept as sent."""
     data: JsonValue = None
+    tenantid: TenantId | None = None
+    """The tenant the body claims: never believed, only compared with the credential."""
 
 
 class Event(Frozen):
@@ -70,6 +80,7 @@ class Event(Frozen):
     time: UtcDatetime
     received_at: UtcDatetime
     dimensions: Dimensions = Dimensions()
+    extensions: dict[str, Attribute] = Field(default_factory=dict[str, Attribute])
     data: JsonValue = None
     trust: Trust = "platform"
     body_digest: Digest
@@ -77,7 +88,40 @@ class Event(Frozen):
 
 def body_digest(event: IncomingEvent) -> Digest:
     """Return the digest of what the sender said, without its id: the id of an event that has none."""
-    return digest_of(event.model_dump(mode="json", exclude={"id", "specversion"}))
+    return digest_of_text(body_text(event, data_text(event.data)))
+
+
+def data_text(data: JsonValue) -> str:
+    """Return the data as canonical JSON text; ValueError for what JSON cannot hold.
+
+    An integer beyond 2^53 has no RFC 8785 form; it is written in full.
+    """
+    try:
+        return canonical_text(data)
+    except rfc8785.IntegerDomainError:
+        return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def body_text(event: IncomingEvent, data: str) -> str:
+    """Return what a body digest is over: the stated attributes as canonical JSON, a line feed, the data's text.
+
+    Absent attributes are left out, so that a dimension added later changes no digest.
+    """
+    said: dict[str, JsonValue] = {name: value for name, value in event.dimensions.__dict__.items() if value is not None}
+    said["source"] = event.source
+    said["type"] = event.type
+    if event.subject is not None:
+        said["subject"] = event.subject
+    if event.time is not None:
+        said["time"] = event.time.isoformat()
+    if event.extensions:
+        said["extensions"] = dict(event.extensions)
+    return f"{canonical_text(said)}\n{data}"
+
+
+def digest_of_text(text: str) -> Digest:
+    """Return `sha256:<hex>` of the text; ValueError for half a surrogate pair."""
+    return "sha256:" + sha256(text.encode()).hexdigest()
 
 
 class OutgoingEvent(Frozen):
