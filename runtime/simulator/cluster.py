@@ -5,6 +5,7 @@ zone and starts what fits. A lost node's replicas come back after the eviction d
 """
 
 from dataclasses import dataclass, field
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,12 +136,12 @@ class Cluster:
         return total
 
     def lose_node(self, name: str, now_s: float, repaired_after_s: float) -> None:
-        """Take a node away: its share of replicas dies, is evicted after the delay, the node returns when repaired."""
+        """Take a node away: its replicas die, are evicted after the delay, and the node returns when repaired."""
         node = self.node(name)
-        peers = [n for n in self.nodes if n.up and n.exists and (n.pool, n.zone) == (node.pool, node.zone)]
-        share = np.where(self.layout.pool_of == node.pool, 1.0 / max(len(peers), 1), 0.0)
         lost = np.zeros_like(self.running)
-        lost[:, node.zone] = np.ceil(self.running[:, node.zone] * share - 1e-9)
+        for column in np.flatnonzero(self.layout.pool_of == node.pool):
+            if self.home(int(column), node.zone) is node:
+                lost[column, node.zone] = self.running[column, node.zone]
         node.up, node.down_until = False, now_s + repaired_after_s
         self.running -= lost
         self.held.append((now_s + EVICT_AFTER_S, lost))
@@ -173,6 +174,19 @@ class Cluster:
         if self.running[columns].sum() > len(columns):
             self.running -= taken
             self._start(taken, now_s)
+
+    def revive_node(self, name: str) -> None:
+        """Bring a lost node back at once, and let its replicas start without waiting for the eviction delay."""
+        self.node(name).up = True
+        self.held.clear()
+        self.dirty = True
+
+    def home(self, column: int, zone: int) -> Node:
+        """The node that holds a workload's replicas in a zone: bin packing keeps the few of one zone together."""
+        pool = int(self.layout.pool_of[column])
+        peers = [n for n in self.nodes if n.exists and (n.pool, n.zone) == (pool, zone)]
+        service = self.layout.services[self.layout.service_of[column]].id
+        return peers[crc32(service.encode()) % len(peers)]
 
     def node(self, name: str) -> Node:
         """The node of that name."""

@@ -70,7 +70,7 @@ _PLATFORM: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="accounts-db", tenant="platform", owner_team="team-data", tier=0, archetype="database", regions=BOTH,
-        node_pool="shared", cpu_ms=5.0, io_ms=3.0, cpu_millicores=2000, memory_mib=8192, memory_base_mib=5200.0,
+        node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=2000, memory_mib=8192, memory_base_mib=5200.0,
         startup_s=60.0, slo=Slo(availability_target=0.9995),
     ),
     ServiceSpec(
@@ -116,7 +116,7 @@ _ACME: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="orders-db", tenant="acme-retail", owner_team="acme-data", tier=0, archetype="database", regions=BOTH,
-        node_pool="acme", cpu_ms=4.0, io_ms=3.0, cpu_millicores=1500, memory_mib=8192, memory_base_mib=5000.0,
+        node_pool="acme", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1500, memory_mib=8192, memory_base_mib=5000.0,
         startup_s=60.0,
     ),
 )  # fmt: skip
@@ -138,7 +138,7 @@ _BOREALIS: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="media-db", tenant="borealis-media", owner_team="borealis-data", tier=1, archetype="database",
-        regions=BOTH, node_pool="shared", cpu_ms=4.0, io_ms=3.0, cpu_millicores=1000, memory_mib=8192,
+        regions=BOTH, node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1000, memory_mib=8192,
         memory_base_mib=4800.0, startup_s=60.0,
     ),
 )  # fmt: skip
@@ -161,7 +161,7 @@ _CINDER: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="fleet-db", tenant="cinder-logistics", owner_team="cinder-data", tier=1, archetype="database",
-        regions=BOTH, node_pool="shared", cpu_ms=4.0, io_ms=3.0, cpu_millicores=1500, memory_mib=8192,
+        regions=BOTH, node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1500, memory_mib=8192,
         memory_base_mib=4600.0, startup_s=60.0,
     ),
 )  # fmt: skip

@@ -112,10 +112,12 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         retries=column("retries"),
         retry_budget=np.full(size, np.inf if budget is None else budget),
         cache_hit=column("cache_hit"),
-        cache_fill_requests=np.maximum(column("demand_rps"), 50.0) * 300.0,
+        cache_fill_requests=column("cache_fill_requests"),
         slo_latency_ms=np.array([s.slo.latency_p95_ms for s in rows]),
         pool=pool_of,
         pool_cores=np.array([p.node_count * SKUS[p.sku].cores * ALLOCATABLE for p in spec.node_pools]),
+        # Slope chosen so that a tenth of a pool bursting doubles service times (order of published co-location studies).
+        contention=np.full(len(spec.node_pools), 10.0 * spec.laws.contention),
         route=np.ones(edges),
         cached_edge=cached,
     )

@@ -23,8 +23,9 @@ from runtime.simulator.queueing import (
 
 # Collector cost rises in the last fifth of the heap (shape of published heap-size studies: Blackburn et al., 2004).
 GC_FROM, GC_COST = 0.8, 5.0
-# Node CPU use from which neighbours notice each other (run-queue wait grows as load / idle beyond it).
-CONTENTION_FROM, CONTENTION_COST = 0.75, 12.0
+# Node CPU use from which everybody on the pool waits for run queues. Use beyond requests is noticed at once: it takes the
+# CPU shares that neighbours count on (proportional-share scheduling of the Linux kernel).
+CONTENTION_FROM = 0.75
 # After an out-of-memory kill the new processes start with this share of the headroom leaked away: kills are staggered.
 OOM_STAGGER = 0.3
 # Requests in flight on a killed replica fail; share of one step's requests.
@@ -175,9 +176,11 @@ def _remember(
     state.accepted = 0.5 * (state.accepted + (1.0 - station.rejected) * (1.0 - station.shed))
     filled = 1.0 - np.exp(-arrivals * (1.0 - answer.downstream) * dt_s / plant.cache_fill_requests)
     state.cache_hit += (plant.cache_hit - state.cache_hit) * filled
-    used = np.bincount(plant.pool, station.cores_used, len(plant.pool_cores))
-    excess = np.maximum(used / np.maximum(plant.pool_cores, 1e-9) - CONTENTION_FROM, 0.0)
-    state.steal = 1.0 + CONTENTION_COST * excess
+    pools = len(plant.pool_cores)
+    bursting = np.maximum(station.cores_used - state.ready * plant.cores, 0.0)
+    used = np.bincount(plant.pool, station.cores_used, pools) / plant.pool_cores
+    beyond = np.bincount(plant.pool, bursting, pools) / plant.pool_cores
+    state.steal = 1.0 + plant.contention * (np.maximum(used - CONTENTION_FROM, 0.0) + beyond)
     if oom.any():
         headroom = plant.memory_limit_mib - plant.memory_base_mib
         state.leaked_mib = np.where(oom > 0, OOM_STAGGER * np.minimum(state.leaked_mib, headroom), state.leaked_mib)

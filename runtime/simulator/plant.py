@@ -51,6 +51,8 @@ class Plant:
     """Index of the node pool the workload runs on."""
     pool_cores: Floats
     """(pools,) allocatable cores."""
+    contention: Floats
+    """(pools,) slowdown per share of the pool's cores that is used beyond requests or beyond a busy pool."""
     route: Floats
     """(edges,) share of the caller's calls that goes to this callee's region."""
     cached_edge: Floats

@@ -21,7 +21,7 @@ GATE_S, OPEN_S, CLOSE_S = 60.0, 60.0, 180.0
 # A latency objective is a 95 % quantile, so 5 % slow answers are its budget; the gate opens at three budgets.
 SLOW_BUDGET, SLOW_GATE = 0.05, 0.15
 ERROR_GATE = 0.02
-AVAILABILITY_GATE = 0.5
+AVAILABILITY_GATE = 0.34
 
 
 @dataclass(slots=True, frozen=True)

@@ -75,6 +75,8 @@ class ServiceSpec(Frozen):
     timeout_ms: float = 2000.0
     retries: int = 2
     cache_hit: float = 0.0
+    cache_fill_requests: float = 60_000.0
+    """Requests per region that warm a cold cache to 63 %."""
     startup_s: float = 30.0
     pinned_zone: bool = False
     """All replicas of a region sit in one zone (zonal volume, missing spread constraint)."""

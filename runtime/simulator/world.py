@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from pydantic import JsonValue
 
-from domain.catalogue import ScalingChanged
+from domain.catalogue import CertificateExpiring, ScalingChanged
 from domain.desired import DataStoreState, EnvironmentState, NodePoolState, TenantState
 from domain.errors import Invalid
 from runtime.simulator.autoscaling import Autoscaler
@@ -19,7 +19,7 @@ from runtime.simulator.demand import Demand
 from runtime.simulator.history import History
 from runtime.simulator.journal import Change, ChangeKind, Journal
 from runtime.simulator.layout import build_layout
-from runtime.simulator.live import Live, initial_state
+from runtime.simulator.live import Live, Modifier, initial_state
 from runtime.simulator.physics import advance
 from runtime.simulator.plant import Plant, PlantState
 from runtime.simulator.queueing import Floats
@@ -27,6 +27,11 @@ from runtime.simulator.sensors import Sensors
 from runtime.simulator.spec import WorldSpec
 
 SOURCE = "/runtime"
+# Clients with open connections go on for a while; nearly all requests here come over new or renewed ones.
+TLS_REFUSED = 0.92
+CERTIFICATE_CHECK_S = 60.0
+# Expiry monitors commonly warn a week ahead.
+WARN_S = 7.0 * 86_400.0
 
 
 class World:
@@ -68,6 +73,8 @@ class World:
             f"{s.id}-tls": s.certificate_days * 86_400.0 for s in spec.services if s.certificate_days is not None
         }
         """Seconds after the start at which each certificate ends."""
+        self._next_certificate_s = 0.0
+        self._warned: set[str] = set()
         self.processes: dict[str, Callable[[float], None]] = {}
         """Things that act by themselves each step, by name: chatter, faults in progress."""
         self.effects: dict[str, int] = {}
@@ -93,6 +100,8 @@ class World:
         """Move one step: processes, scheduler, plant, autoscaler, detectors, history."""
         for name in tuple(self.processes):
             self.processes[name](self.elapsed_s)
+        if self.elapsed_s >= self._next_certificate_s:
+            self.check_certificates()
         self.cluster.step(self.elapsed_s)
         if self.live.dirty:
             self.refresh()
@@ -131,9 +140,38 @@ class World:
         self, entity: str, kind: ChangeKind, before: JsonValue, after: JsonValue, actor: str, text: str
     ) -> None:
         """Write one line to the change feed."""
+        self.note_at(self.elapsed_s, entity, kind, before, after, actor, text)
+
+    def note_at(
+        self, at_s: float, entity: str, kind: ChangeKind, before: JsonValue, after: JsonValue, actor: str, text: str
+    ) -> None:
+        """Write one line that becomes true at `at_s` seconds after the start."""
         self.journal.changes.append(
-            Change(at=self.now, entity=entity, kind=kind, before=before, after=after, actor=actor, text=text)
+            Change(at=self.instant(at_s), entity=entity, kind=kind, before=before, after=after, actor=actor, text=text)
         )
+
+    def check_certificates(self) -> None:
+        """Fail new connections behind certificates that have ended, and warn once about those that soon will."""
+        self._next_certificate_s = self.elapsed_s + CERTIFICATE_CHECK_S
+        for name, ends_s in self.certificates.items():
+            key, service = f"tls/{name}", name.removesuffix("-tls")
+            ended = self.elapsed_s >= ends_s
+            if ended != (key in self.live.modifiers):
+                refused = (Modifier("tls_failure", tuple(self.layout.columns(service)), add=TLS_REFUSED),)
+                self.live.modifiers.pop(key, None)
+                self.live.modifiers |= {key: refused} if ended else {}
+                self.live.dirty = True
+            if ends_s - self.elapsed_s < WARN_S and name not in self._warned:
+                self._warned.add(name)
+                self._warn(name, service, ends_s)
+
+    def _warn(self, name: str, service: str, ends_s: float) -> None:
+        owner = self.layout.services[self.layout.service_index[service]]
+        self.journal.emit(
+            tenant=owner.tenant, source=f"{SOURCE}/certificates", kind="runtime.certificate.expiring.v1",
+            subject=f"certificate/{name}", at=self.now, deliver_s=self.elapsed_s, severity="warning",
+            data=CertificateExpiring(certificate=name, service=service, not_after=self.instant(ends_s)),
+        )  # fmt: skip
 
     def _pool_cores(self) -> Floats:
         return self.cluster.pool_cores().sum(axis=1)

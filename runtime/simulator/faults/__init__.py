@@ -2,8 +2,13 @@
 
 from domain.errors import NotFound
 from runtime.simulator.faults.base import Answer, Draw, Ending, Fault, Truth
+from runtime.simulator.faults.config import CONFIG_REGRESSION
+from runtime.simulator.faults.dependencies import DEPENDENCY_ERRORS, DEPENDENCY_SLOW
 from runtime.simulator.faults.deploys import DEPLOY_ERRORS, DEPLOY_LATENCY, DEPLOY_LEAK
-from runtime.simulator.faults.load import TRAFFIC_SURGE
+from runtime.simulator.faults.load import CAPACITY_SHORTFALL, NOISY_NEIGHBOUR, PASSING_SURGE, TRAFFIC_SURGE
+from runtime.simulator.faults.places import NODE_LOSS, ZONE_LOSS
+from runtime.simulator.faults.processes import CACHE_FLUSH, MEMORY_PRESSURE, POOL_EXHAUSTION
+from runtime.simulator.faults.trust import CERTIFICATE_EXPIRY
 from runtime.simulator.streams import stream
 from runtime.simulator.world import World
 
@@ -12,6 +17,18 @@ FAULTS: tuple[Fault, ...] = (
     DEPLOY_ERRORS,
     DEPLOY_LEAK,
     TRAFFIC_SURGE,
+    PASSING_SURGE,
+    CAPACITY_SHORTFALL,
+    NOISY_NEIGHBOUR,
+    DEPENDENCY_SLOW,
+    DEPENDENCY_ERRORS,
+    CONFIG_REGRESSION,
+    NODE_LOSS,
+    ZONE_LOSS,
+    POOL_EXHAUSTION,
+    MEMORY_PRESSURE,
+    CACHE_FLUSH,
+    CERTIFICATE_EXPIRY,
 )
 BY_NAME: dict[str, Fault] = {fault.name: fault for fault in FAULTS}
 

@@ -1,26 +1,36 @@
-"""More demand than the world was sized for."""
+"""More demand than the world was sized for: on an entry service, on one without autoscaling, or for a moment only."""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from runtime.simulator.demand import daily_shape
 from runtime.simulator.faults.base import Answer, Draw, Fault
-from runtime.simulator.faults.targets import entries, pick
+from runtime.simulator.faults.targets import entries, fixed_entries, pick, unlimited_entries
 from runtime.simulator.world import World
 
-
-def _surge_draw(world: World, rng: np.random.Generator) -> Draw:
-    service = pick(rng, entries(world))
-    numbers = {"factor": float(rng.uniform(1.25, 1.5)) * _room(world, service)}
-    return Draw(fault="traffic_surge", entity=f"service/{service}", numbers=numbers, names={"service": service})
+PASSES_AFTER_S = 420.0
 
 
-def _room(world: World, service: str) -> float:
-    """How many times today's demand the largest replicas the policy allows could serve at full CPU."""
+def _room(world: World, service: str, burst: float = 1.0) -> float:
+    """How many times today's demand the largest replicas its policy allows could serve at full CPU."""
     state, columns = world.live.services[service], world.layout.columns(service)
     most = state.scaling.max_replicas if state.scaling else state.replicas
-    capacity = most * state.cpu_millicores / float(world.plant.cpu_ms[columns].mean()) * len(columns)
+    capacity = most * state.cpu_millicores * burst / float(world.plant.cpu_ms[columns].mean()) * len(columns)
     offset = world.spec.regions[0].utc_offset_h
     return capacity / float(world.demand.base[columns].sum() * daily_shape(world.now, offset))
+
+
+def _drawer(
+    name: str, candidates: Callable[[World], list[str]], low: float, high: float, *, bursting: bool = False
+) -> Callable[[World, np.random.Generator], Draw]:
+    def draw(world: World, rng: np.random.Generator) -> Draw:
+        service = pick(rng, candidates(world))
+        burst = world.spec.services[world.layout.service_index[service]].cpu_burst if bursting else 1.0
+        numbers = {"factor": float(rng.uniform(low, high)) * _room(world, service, burst)}
+        return Draw(fault=name, entity=f"service/{service}", numbers=numbers, names={"service": service})
+
+    return draw
 
 
 def _surge(world: World, draw: Draw) -> None:
@@ -31,15 +41,58 @@ def _subside(world: World, draw: Draw) -> None:
     world.demand.surge[world.layout.columns(draw.names["service"])] /= draw.numbers["factor"]
 
 
-def _surge_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
+def _passing(world: World, draw: Draw) -> None:
+    _surge(world, draw)
+    ends_s = world.elapsed_s + PASSES_AFTER_S
+
+    def pass_away(now_s: float) -> None:
+        if now_s >= ends_s:
+            _passed(world, draw)
+
+    world.processes["passing-surge"] = pass_away
+
+
+def _passed(world: World, draw: Draw) -> None:
+    if world.processes.pop("passing-surge", None) is not None:
+        _subside(world, draw)
+
+
+def _throttle(world: World, draw: Draw) -> Answer:
     service = world.spec.services[world.layout.service_index[draw.names["service"]]]
-    return (
-        Answer(kind="scaling_policy.update", target=draw.entity),
-        Answer(kind="tenant.throttle", target=f"tenant/{service.demand_tenant or service.tenant}"),
-    )
+    return Answer(kind="tenant.throttle", target=f"tenant/{service.demand_tenant or service.tenant}")
+
+
+def _surge_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
+    return (Answer(kind="scaling_policy.update", target=draw.entity), _throttle(world, draw))
+
+
+def _shortfall_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
+    return (Answer(kind="service.scale", target=draw.entity), _throttle(world, draw))
+
+
+def _noisy_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
+    return (_throttle(world, draw),)
+
+
+def _no_command(_world: World, _draw: Draw) -> tuple[Answer, ...]:
+    return ()
 
 
 TRAFFIC_SURGE = Fault(
-    "traffic_surge", "traffic_surge", "recover", self_heals=False, draw=_surge_draw, inject=_surge, undo=_subside,
-    answers=_surge_answers,
+    "traffic_surge", "traffic_surge", "recover", self_heals=False, draw=_drawer("traffic_surge", entries, 1.25, 1.5),
+    inject=_surge, undo=_subside, answers=_surge_answers,
+)  # fmt: skip
+CAPACITY_SHORTFALL = Fault(
+    "capacity_shortfall", "capacity_shortfall", "recover", self_heals=False,
+    draw=_drawer("capacity_shortfall", fixed_entries, 1.2, 1.5), inject=_surge, undo=_subside,
+    answers=_shortfall_answers,
+)  # fmt: skip
+NOISY_NEIGHBOUR = Fault(
+    "noisy_neighbour", "noisy_neighbour", "recover", self_heals=False,
+    draw=_drawer("noisy_neighbour", unlimited_entries, 0.9, 1.0, bursting=True), inject=_surge, undo=_subside,
+    answers=_noisy_answers,
+)  # fmt: skip
+PASSING_SURGE = Fault(
+    "passing_surge", "traffic_surge", "wait", self_heals=True, draw=_drawer("passing_surge", entries, 1.25, 1.5),
+    inject=_passing, undo=_passed, answers=_no_command,
 )  # fmt: skip

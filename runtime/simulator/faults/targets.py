@@ -45,3 +45,42 @@ def headroom_per_krequest(world: World, service: str) -> float:
     free = float((plant.memory_limit_mib - plant.memory_base_mib)[columns].mean())
     per_replica = rate / float(world.cluster.desired[columns].mean())
     return free / (per_replica * 60.0 / 1000.0)
+
+
+def fixed_entries(world: World) -> list[str]:
+    """Services that meet external demand with replicas nobody scales, CPU-limited to their request."""
+    return [s.id for s in own(world) if s.demand_rps > 0.0 and s.scaling is None and s.cpu_burst == 1.0]
+
+
+def unlimited_entries(world: World) -> list[str]:
+    """Services that meet external demand and may burst far beyond their CPU request."""
+    return [s.id for s in own(world) if s.demand_rps > 0.0 and s.cpu_burst > 2.0]
+
+
+def inflight_per_replica(world: World, service: str) -> float:
+    """Requests in flight per replica over the last minute (Little's law)."""
+    columns = world.layout.columns(service)
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    rate = world.history.truth("request_rate", steps, columns).sum(axis=1)
+    hold = world.history.truth("latency_mean_ms", steps, columns).mean(axis=1) / 1000.0
+    return float((rate * hold).mean()) / float(world.cluster.desired[columns].sum())
+
+
+def response_ms(world: World, service: str) -> float:
+    """Median response over the last minute."""
+    columns = world.layout.columns(service)
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    return float(world.history.truth("latency_p50_ms", steps, columns).mean())
+
+
+def callers_of(world: World, service: str) -> list[str]:
+    """Services that call this one, directly or through others."""
+    found: list[str] = []
+    todo = [service]
+    while todo:
+        callee = todo.pop()
+        for caller in world.spec.services:
+            if caller.id not in found and any(c.to == callee for c in caller.calls):
+                found.append(caller.id)
+                todo.append(caller.id)
+    return found

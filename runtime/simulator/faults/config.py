@@ -1,0 +1,46 @@
+"""Configuration writes that a pipeline made and that starve the service of slots or patience."""
+
+import numpy as np
+
+from runtime.simulator.actuators import write_externally
+from runtime.simulator.faults.base import Answer, Draw, Fault
+from runtime.simulator.faults.targets import inflight_per_replica, own, pick, response_ms, scalable
+from runtime.simulator.world import World
+
+PIPELINE = "config-pipeline"
+
+
+def _draw(world: World, rng: np.random.Generator) -> Draw:
+    service = pick(rng, scalable(world))
+    spec = next(s for s in own(world) if s.id == service)
+    hard = [c.to for c in spec.calls if c.failure_weight >= 0.5 and not c.on_cache_miss]
+    busy = inflight_per_replica(world, service)
+    if busy < 2.0 and hard:
+        key, value = "timeout_ms", max(1.0, rng.uniform(0.3, 0.5) * max(response_ms(world, c) for c in hard))
+    else:
+        key, value = "pool_size", max(1.0, rng.uniform(0.3, 0.5) * busy)
+    names = {"service": service, "key": key, "before": world.live.services[service].config[key]}
+    return Draw(
+        fault="config_regression", entity=f"service/{service}", names={**names, "after": str(int(value))}
+    )  # fmt: skip
+
+
+def _inject(world: World, draw: Draw) -> None:
+    path = ("services", draw.names["service"], "config", draw.names["key"])
+    write_externally(world, path, draw.names["after"], PIPELINE)
+
+
+def _undo(world: World, draw: Draw) -> None:
+    path = ("services", draw.names["service"], "config", draw.names["key"])
+    write_externally(world, path, draw.names["before"], PIPELINE)
+
+
+def _answers(_world: World, draw: Draw) -> tuple[Answer, ...]:
+    arguments = {"key": draw.names["key"], "value": draw.names["before"]}
+    return (Answer(kind="service.configure", target=draw.entity, arguments={**arguments}),)
+
+
+CONFIG_REGRESSION = Fault(
+    "config_regression", "config_regression", "recover", self_heals=False, draw=_draw, inject=_inject, undo=_undo,
+    answers=_answers,
+)  # fmt: skip
