@@ -13,7 +13,7 @@ from domain.commands import TERMINAL, CommandRecord, State
 from domain.incidents import Incident
 
 SETTLE = timedelta(minutes=2)
-"""Evidence gathers before the first run: two five-sample windows of ten-second metrics, and the folding of neighbours."""
+"""Evidence gathers before the first run: a dozen ten-second samples, and the neighbours' symptoms fold in."""
 AGAIN = timedelta(minutes=5)
 """An undecided incident is looked at again after another five-minute window of metrics."""
 MAX_RUNS = 8

@@ -1,0 +1,106 @@
+"""From proposal to decided command: plan the effect, fix it in a digest, gather facts, let policy decide.
+
+The same path for agents, people, workers, chat and direct writes to the runtime: nobody has another.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from governance.machine import CommandStore
+
+from domain.command_kinds import CATALOGUE
+from domain.commands import Command, CommandRecord, Proposal, State
+from domain.decisions import Decision
+from domain.errors import Invalid
+from domain.ids import CommandId
+from domain.ports import Action, ActionVerifier, Clock, CrashPoints, Ids
+from governance.facts import assemble
+from governance.policy import PolicySet
+from mesh.surroundings import SurroundingsReader
+
+EXECUTION_EXPIRY = timedelta(hours=4)
+"""No effect starts later than this after the proposal: evidence older than a shift describes another world."""
+
+
+class BuiltAction(Action, ActionVerifier):
+    """An action as the tools room builds it: plans, applies, tells its status, verifies, plans its undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Takes proposals onto the command's path."""
+
+    store: CommandStore
+    policy: PolicySet
+    surroundings: SurroundingsReader
+    actions: "ActionTable"
+    clock: Clock
+    ids: Ids
+    crash: CrashPoints
+
+    async def preview(self, proposal: Proposal) -> tuple[Command, Decision]:
+        """Plan and decide without recording anything: a dry run of the whole path."""
+        command = await self._plan(proposal)
+        return command, await self._decision(command)
+
+    async def submit(self, proposal: Proposal, *, key: str | None = None) -> CommandRecord:
+        """Record the proposal as a command and decide it. The same proposal again returns what became of the first."""
+        command = await self._plan(proposal, key=key)
+        record = self.store.propose(command)
+        self.crash.reach("propose.committed", command=record.command.id)
+        return await self.decide(record)
+
+    async def decide(self, record: CommandRecord) -> CommandRecord:
+        """Let policy decide a PROPOSED command; one that is further along is returned as it is."""
+        if record.state is not State.PROPOSED:
+            return record
+        decision = await self._decision(record.command)
+        self.crash.reach("decide.before_commit", command=record.command.id)
+        return self.store.record_decision(record.command.id, decision)
+
+    async def _decision(self, command: Command) -> Decision:
+        return self.policy.decide(command, assemble(command, await self.surroundings.around(command)))
+
+    async def _plan(self, proposal: Proposal, *, key: str | None = None) -> Command:
+        now = self.clock.now()
+        action = self.actions.for_kind(proposal.kind)
+        plan = await action.plan(proposal, at=now)
+        shared = proposal.model_dump(exclude={"evidence_digest"})
+        return Command.model_validate(
+            shared
+            | {
+                "id": CommandId(self.ids.ulid()),
+                "preview": plan.preview,
+                "patches": plan.patches,
+                "inverse": plan.inverse,
+                "preconditions": plan.preconditions,
+                "affected": plan.affected,
+                "expires_at": now + EXECUTION_EXPIRY,
+                "idempotency_key": key or idempotency_key(proposal),
+                "proposed_at": now,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTable:
+    """The built actions by tool name; a kind whose tool is not built cannot be proposed, and says so."""
+
+    by_tool: dict[str, BuiltAction]
+
+    def for_kind(self, kind: str) -> BuiltAction:
+        """Return the action that runs a kind. Raises Invalid naming what is missing."""
+        tool = next((spec.tool for name, spec in CATALOGUE.items() if name == kind), None)
+        if tool is None or tool not in self.by_tool:
+            raise Invalid(f"{kind}: its tool {tool} is not built in this release", reason="tool_not_built")
+        return self.by_tool[tool]
+
+
+def idempotency_key(proposal: Proposal) -> str:
+    """Return the key under which the target counts this effect: one per incident, proposer, attempt and act."""
+    parts = (
+        proposal.tenant, proposal.environment, proposal.incident or "", proposal.evidence_digest or "",
+        proposal.proposer, str(proposal.attempt), proposal.kind, proposal.target.address,
+    )  # fmt: skip
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
