@@ -70,7 +70,7 @@ _PLATFORM: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="accounts-db", tenant="platform", owner_team="team-data", tier=0, archetype="database", regions=BOTH,
-        node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=2000, memory_mib=8192, memory_base_mib=5200.0,
+        node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=500, memory_mib=8192, memory_base_mib=5200.0,
         startup_s=60.0, slo=Slo(availability_target=0.9995),
     ),
     ServiceSpec(
@@ -116,7 +116,7 @@ _ACME: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="orders-db", tenant="acme-retail", owner_team="acme-data", tier=0, archetype="database", regions=BOTH,
-        node_pool="acme", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1500, memory_mib=8192, memory_base_mib=5000.0,
+        node_pool="acme", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1000, memory_mib=8192, memory_base_mib=5000.0,
         startup_s=60.0,
     ),
 )  # fmt: skip
@@ -138,7 +138,7 @@ _BOREALIS: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="media-db", tenant="borealis-media", owner_team="borealis-data", tier=1, archetype="database",
-        regions=BOTH, node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1000, memory_mib=8192,
+        regions=BOTH, node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=500, memory_mib=8192,
         memory_base_mib=4800.0, startup_s=60.0,
     ),
 )  # fmt: skip
@@ -156,12 +156,12 @@ _CINDER: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="fleet-ingest", tenant="cinder-logistics", owner_team="cinder-data", tier=2, archetype="worker",
-        regions=BOTH, node_pool="shared", cpu_ms=25.0, io_ms=3.0, demand_rps=60.0, cpu_burst=4.0,
-        calls=(_call("fleet-db", 1.0), _call("event-bus", 0.5, 0.2)),
+        regions=BOTH, node_pool="shared", cpu_ms=25.0, io_ms=3.0, demand_rps=60.0, cpu_burst=5.0,
+        calls=(_call("fleet-db", 0.2), _call("event-bus", 0.2, 0.2)),
     ),
     ServiceSpec(
         id="fleet-db", tenant="cinder-logistics", owner_team="cinder-data", tier=1, archetype="database",
-        regions=BOTH, node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1500, memory_mib=8192,
+        regions=BOTH, node_pool="shared", cpu_ms=9.0, io_ms=3.0, cpu_millicores=1000, memory_mib=8192,
         memory_base_mib=4600.0, startup_s=60.0,
     ),
 )  # fmt: skip

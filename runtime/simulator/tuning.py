@@ -25,7 +25,9 @@ TARGET = 0.6
 SLO_HEADROOM = 1.8
 # Maximum replicas over what the peak needs: entry services are capped close (they are what a surge meets first), inner
 # services are given room.
-FRONT_ROOM, INNER_ROOM = 1.2, 2.5
+FRONT_ROOM, INNER_ROOM = 1.0, 2.5
+# Shared stores are sized for far more than today's peak: they cannot be scaled out in a hurry.
+STORE_TARGET = 0.25
 NODE_HEADROOM = 1.1
 
 
@@ -49,12 +51,13 @@ def _arrivals(layout: Layout) -> Floats:
 
 def _sized(service: ServiceSpec, peak_rps: float) -> ServiceSpec:
     cores = service.cpu_millicores / 1000.0
-    peak = max(2, ceil(peak_rps * service.cpu_ms / 1000.0 / (TARGET * cores)))
+    target = STORE_TARGET if service.archetype in {"database", "cache", "queue"} or service.external else TARGET
+    peak = max(2, ceil(peak_rps * service.cpu_ms / 1000.0 / (target * cores)))
     if service.scaling is None:
         return service.model_copy(update={"replicas": peak})
     low = max(2, ceil(peak * 0.4))
     room = FRONT_ROOM if service.demand_rps > 0.0 else INNER_ROOM
-    policy = ScalingPolicy(min_replicas=low, max_replicas=ceil(peak * room) + 1, target_cpu_utilisation=TARGET)
+    policy = ScalingPolicy(min_replicas=low, max_replicas=max(ceil(peak * room), low), target_cpu_utilisation=TARGET)
     return service.model_copy(update={"replicas": max(low, ceil(peak * 0.8)), "scaling": policy})
 
 

@@ -10,19 +10,21 @@ from runtime.simulator.world import World
 PIPELINE = "config-pipeline"
 
 
-def _draw(world: World, rng: np.random.Generator) -> Draw:
-    service = pick(rng, scalable(world))
+def _hard_calls(world: World, service: str) -> list[str]:
     spec = next(s for s in own(world) if s.id == service)
-    hard = [c.to for c in spec.calls if c.failure_weight >= 0.5 and not c.on_cache_miss]
-    busy = inflight_per_replica(world, service)
-    if busy < 2.0 and hard:
-        key, value = "timeout_ms", max(1.0, rng.uniform(0.3, 0.5) * max(response_ms(world, c) for c in hard))
+    return [c.to for c in spec.calls if c.failure_weight >= 0.5 and not c.on_cache_miss]
+
+
+def _draw(world: World, rng: np.random.Generator) -> Draw:
+    busy = {s: inflight_per_replica(world, s) for s in scalable(world)}
+    service = pick(rng, [s for s in busy if busy[s] >= 2.0 or _hard_calls(world, s)])
+    if busy[service] >= 2.0:
+        key, value = "pool_size", max(1.0, rng.uniform(0.3, 0.5) * busy[service])
     else:
-        key, value = "pool_size", max(1.0, rng.uniform(0.3, 0.5) * busy)
+        slowest = max(response_ms(world, c) for c in _hard_calls(world, service))
+        key, value = "timeout_ms", max(1.0, rng.uniform(0.3, 0.5) * slowest)
     names = {"service": service, "key": key, "before": world.live.services[service].config[key]}
-    return Draw(
-        fault="config_regression", entity=f"service/{service}", names={**names, "after": str(int(value))}
-    )  # fmt: skip
+    return Draw(fault="config_regression", entity=f"service/{service}", names={**names, "after": str(int(value))})
 
 
 def _inject(world: World, draw: Draw) -> None:

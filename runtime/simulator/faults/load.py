@@ -66,8 +66,8 @@ def _surge_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
     return (Answer(kind="scaling_policy.update", target=draw.entity), _throttle(world, draw))
 
 
-def _shortfall_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
-    return (Answer(kind="service.scale", target=draw.entity), _throttle(world, draw))
+def _shortfall_answers(_world: World, draw: Draw) -> tuple[Answer, ...]:
+    return (Answer(kind="service.scale", target=draw.entity),)
 
 
 def _noisy_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
@@ -79,7 +79,7 @@ def _no_command(_world: World, _draw: Draw) -> tuple[Answer, ...]:
 
 
 TRAFFIC_SURGE = Fault(
-    "traffic_surge", "traffic_surge", "recover", self_heals=False, draw=_drawer("traffic_surge", entries, 1.25, 1.5),
+    "traffic_surge", "traffic_surge", "recover", self_heals=False, draw=_drawer("traffic_surge", entries, 1.15, 1.3),
     inject=_surge, undo=_subside, answers=_surge_answers,
 )  # fmt: skip
 CAPACITY_SHORTFALL = Fault(
@@ -89,10 +89,10 @@ CAPACITY_SHORTFALL = Fault(
 )  # fmt: skip
 NOISY_NEIGHBOUR = Fault(
     "noisy_neighbour", "noisy_neighbour", "recover", self_heals=False,
-    draw=_drawer("noisy_neighbour", unlimited_entries, 0.9, 1.0, bursting=True), inject=_surge, undo=_subside,
+    draw=_drawer("noisy_neighbour", unlimited_entries, 0.6, 0.8, bursting=True), inject=_surge, undo=_subside,
     answers=_noisy_answers,
 )  # fmt: skip
 PASSING_SURGE = Fault(
-    "passing_surge", "traffic_surge", "wait", self_heals=True, draw=_drawer("passing_surge", entries, 1.25, 1.5),
+    "passing_surge", "traffic_surge", "wait", self_heals=True, draw=_drawer("passing_surge", entries, 1.15, 1.3),
     inject=_passing, undo=_passed, answers=_no_command,
 )  # fmt: skip
