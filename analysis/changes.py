@@ -83,13 +83,13 @@ def best_runs(windows: Floats) -> tuple[Floats, NDArray[np.intp], NDArray[np.int
 
     Returns scores, starts and stops. Score = mean x sqrt(min(length of run, 4)).
     """
-    rows, length = windows.shape
+    rows, length = len(windows), int(windows.shape[1])
     if not length or not rows:
         return np.zeros(rows), np.zeros(rows, np.intp), np.zeros(rows, np.intp)
     start, stop, gain = _runs(length)
     total = np.concatenate([np.zeros((rows, 1)), np.cumsum(np.nan_to_num(windows), axis=1)], axis=1)
     scores: Floats = (total[:, stop] - total[:, start]) * gain
-    best = np.argmax(scores, axis=1)
+    best: NDArray[np.intp] = np.argmax(scores, axis=1)
     top: Floats = scores[np.arange(rows), best]
     return top, start[best], stop[best]
 

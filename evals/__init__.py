@@ -1,0 +1,1 @@
+"""Evaluation: scenarios, graders and public data sets, driven through the product's own code."""

@@ -1,0 +1,229 @@
+"""Nezha: Train-Ticket on Kubernetes with injected faults; logs, traces and metrics (Yu et al. 2023).
+
+Each fault is judged on the three minutes from its injection, compared with the day's fault-free minute (spans, logs)
+and with the metrics seen before it. Of the fault list only the injection time is used; answers are services.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from analysis.spans import Samples, SpanRow, self_times, shifts, table
+from analysis.templates import Templater
+from domain.base import Severity, TimeRange
+from domain.evidence import LogPattern, MetricSeries, SignalKind, SpanStats
+from domain.topology import Edge, Topology
+from evals.datasets.cases import Case
+from evals.datasets.naming import Names
+from evals.datasets.nezha_archive import Archive, LogLine, service_of
+from evals.datasets.recorded import ENVIRONMENT, UNCITED, Recording, SymptomSeen, noticed, recorded_service
+from evals.datasets.scoring import Prediction, Row, counted, hit_at, published
+
+MINUTES = 3
+"""Logs and traces are given for the injection's minute and the two after it."""
+METRIC_LEAD = timedelta(hours=1)
+"""Metrics of the hour before are the baseline (as for changes: most of what matters shows within it)."""
+
+_COLUMNS: dict[str, tuple[SignalKind, str, str]] = {
+    "PodServerLatencyP95(s)": ("latency", "p95", "s"),
+    "PodWorkload(Ops)": ("traffic", "rate", "per_s"),
+    "CpuUsageRate(%)": ("saturation", "avg", "%"),
+    "MemoryUsageRate(%)": ("saturation", "avg", "%"),
+}
+_SEVERITIES: tuple[tuple[re.Pattern[str], Severity], ...] = (
+    (re.compile(r"\b(?:FATAL|CRITICAL|PANIC)\b"), "critical"),
+    (re.compile(r"\b(?:ERROR|SEVERE)\b|\w+Exception\b"), "error"),
+    (re.compile(r"\bWARN(?:ING)?\b"), "warning"),
+)
+_RECORD = {1: 0.867, 3: 0.978, 5: 0.978}
+
+
+@lru_cache(maxsize=1)
+def _archive(path: Path) -> Archive:
+    return Archive(path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Quiet:
+    """What the fault-free minute holds."""
+
+    spans: tuple[SpanRow, ...]
+    times: Samples
+    logs: tuple[LogLine, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Day:
+    """One day: its quiet minute, its metrics, and names shared by all cases."""
+
+    archive: Archive
+    day: str
+    quiet: _Quiet
+    metrics: list[tuple[str, list[dict[str, str]]]]
+    names: Names = field(default_factory=lambda: Names("service"))
+
+    def case(self, position: int, at: datetime) -> Case:
+        """Build the case of a fault injected at `at`."""
+        current = TimeRange(start=at, end=at + timedelta(minutes=MINUTES))
+        minutes = {f"{at + timedelta(minutes=k):%H_%M}" for k in range(MINUTES + 1)}
+        spans = _begun_within(self.archive.spans(self.day, normal=False, minutes=minutes), current)
+        logs = [one for one in self.archive.logs(self.day, normal=False, minutes=minutes) if current.holds(one.at)]
+        topology = self._topology((*self.quiet.spans, *spans))
+        symptom = SymptomSeen(self.names.address(_entry([*self.quiet.spans, *spans])), "latency")
+        series = tuple(self._series(current))
+        recording = Recording(
+            at=at,
+            baseline=TimeRange(start=at - METRIC_LEAD, end=at),
+            current=current,
+            topology=topology,
+            events=(noticed(symptom, at, series),),
+            series=series,
+            logs=tuple(self._patterns(logs, current)),
+            spans=tuple(self._stats(spans)),
+        )
+        return Case(f"{self.day}/{position}", recording, (symptom,), self.names.originals)
+
+    def _topology(self, spans: tuple[SpanRow, ...]) -> Topology:
+        """Read the call graph off the spans."""
+        owner = {(span.trace_id, span.span_id): span.entity for span in spans}
+        calls = {(owner.get((span.trace_id, span.parent_id), span.entity), span.entity) for span in spans}
+        edges = tuple(
+            Edge(kind="calls", source=self.names.address(caller), target=self.names.address(callee))
+            for caller, callee in sorted(calls)
+            if caller != callee
+        )
+        services = sorted({span.entity for span in spans})
+        named = tuple(recorded_service(self.names.slug(one)) for one in services)
+        return Topology(environment=ENVIRONMENT, services=named, edges=edges)
+
+    def _stats(self, spans: list[SpanRow]) -> Iterator[SpanStats]:
+        for shift in shifts(self.quiet.times, self_times(table(spans))):
+            yield SpanStats(
+                evidence=UNCITED,
+                entity=self.names.address(shift.entity),
+                operation=shift.operation,
+                peer=self.names.address(shift.peer) if shift.peer else "",
+                baseline_self_ms=tuple(shift.baseline.tolist()),
+                current_self_ms=tuple(shift.current.tolist()),
+            )
+
+    def _patterns(self, logs: list[LogLine], current: TimeRange) -> Iterator[LogPattern]:
+        """Count templates per service and severity in the quiet minute and in the window."""
+        templater = Templater()
+        counts: dict[tuple[str, Severity, int], list[int]] = {}
+        for column, lines in enumerate((self.quiet.logs, logs)):
+            for line in lines:
+                key = (service_of(line.pod), severity_of(line.text), templater.add(line.text))
+                counts.setdefault(key, [0, 0])[column] += 1
+        for (service, severity, number), (before, during) in counts.items():
+            yield LogPattern(
+                evidence=UNCITED,
+                entity=self.names.address(service),
+                template=templater.text(number)[:500],
+                severity=severity,
+                baseline_count=before,
+                baseline_s=60.0,
+                current_count=during,
+                current_s=(current.end - current.start).total_seconds(),
+            )
+
+    def _series(self, current: TimeRange) -> Iterator[MetricSeries]:
+        for pod, rows in self.metrics:
+            entity = self.names.address(service_of(pod))
+            for column, (kind, statistic, unit) in _COLUMNS.items():
+                values = _per_minute(rows, column, current.start - METRIC_LEAD, current.end)
+                if values:
+                    yield MetricSeries(
+                        evidence=UNCITED,
+                        entity=entity,
+                        metric=column.partition("(")[0],
+                        kind=kind,
+                        statistic=statistic,
+                        unit=unit,
+                        start=current.start - METRIC_LEAD,
+                        step_s=60,
+                        values=values,
+                    )
+
+
+class Nezha:
+    """The data set in an archive `DAY.tar.xz`; every day inside is scored."""
+
+    name = "nezha"
+
+    def case_ids(self, path: Path) -> tuple[str, ...]:
+        """Return `DAY/position` for every fault."""
+        archive = _archive(path)
+        return tuple(f"{day}/{fault.position}" for day in archive.days for fault in archive.faults(day))
+
+    def cases(self, path: Path) -> Iterator[Case]:
+        """Yield one case per fault."""
+        archive = _archive(path)
+        for day in archive.days:
+            spans = archive.spans(day, normal=True)
+            quiet = _Quiet(tuple(spans), self_times(table(spans)), tuple(archive.logs(day, normal=True)))
+            one = _Day(archive, day, quiet, list(archive.metrics(day)))
+            for fault in archive.faults(day):
+                yield one.case(fault.position, fault.at)
+
+    def score(
+        self, path: Path, predictions: Mapping[str, Prediction], floor: Mapping[str, Prediction]
+    ) -> tuple[Row, ...]:
+        """Return AS@1, 3 and 5 by service over all days."""
+        archive = _archive(path)
+        truth = {
+            f"{day}/{fault.position}": service_of(fault.pod) for day in archive.days for fault in archive.faults(day)
+        }
+        rows: list[Row] = []
+        for k, record in _RECORD.items():
+            for who, given in (("ours", predictions), ("floor (metric z-score)", floor)):
+                hits = [hit_at(given[case], service, k) for case, service in truth.items()]
+                rows.append(counted(f"AS@{k}", "all", who, hits))
+            rows.append(published(f"AS@{k}", "Train-Ticket", record))
+        return tuple(rows)
+
+
+def severity_of(text: str) -> Severity:
+    """Return the severity a log line states, info when it states none."""
+    for pattern, severity in _SEVERITIES:
+        if pattern.search(text):
+            return severity
+    return "info"
+
+
+def _begun_within(spans: list[SpanRow], window: TimeRange) -> list[SpanRow]:
+    """Return the spans of traces that began within the window: a trace cut in half has no honest self times."""
+    begun: dict[str, int] = {}
+    for span in spans:
+        begun[span.trace_id] = min(begun.get(span.trace_id, span.start_ns), span.start_ns)
+    low, high = window.start.timestamp() * 1e9, window.end.timestamp() * 1e9
+    return [span for span in spans if low <= begun[span.trace_id] < high]
+
+
+def _entry(spans: list[SpanRow]) -> str:
+    """Return the entity most traces enter by: what its users see is the symptom."""
+    roots: dict[str, int] = {}
+    for span in spans:
+        if not span.parent_id:
+            roots[span.entity] = roots.get(span.entity, 0) + 1
+    return max(roots, key=lambda entity: (roots[entity], entity))
+
+
+def _per_minute(rows: list[dict[str, str]], column: str, start: datetime, end: datetime) -> tuple[float | None, ...]:
+    """Return the column on a grid of minutes over [start, end); several samples in one minute keep the last."""
+    minutes = int((end - start).total_seconds() // 60)
+    grid: list[float | None] = [None] * minutes
+    for row in rows:
+        try:
+            slot = int((float(row["TimeStamp"]) - start.timestamp()) // 60)
+            value = float(row[column])
+        except (KeyError, ValueError):
+            continue
+        if 0 <= slot < minutes and np.isfinite(value):
+            grid[slot] = value
+    return tuple(grid) if any(value is not None for value in grid) else ()
