@@ -26,7 +26,10 @@ class Table:
 
 TABLES = (
     Table("agents", packages_only=True),
-    Table("evals/datasets"),
+    Table(
+        "evals/datasets",
+        shared=frozenset({"cases", "diagnosing", "floors", "naming", "nezha_archive", "recorded", "scoring"}),
+    ),
     Table("governance/policies"),
     Table("mesh/sources"),
     Table("runtime/services"),
