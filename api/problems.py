@@ -13,31 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from domain.base import Frozen
 from domain.errors import Broken, NotFound, OpsmeshError, Unauthenticated, Unavailable
+from domain.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 """When to repeat a call to a part that did not answer: our choice, a third of the store's busy timeout."""
 _LOG = logging.getLogger(__name__)
-
-
-class FieldProblem(Frozen):
-    """One field that was not accepted: where it is and what is wrong, without its value."""
-
-    where: str
-    what: str
-
-
-class Problem(Frozen):
-    """The body of every error answer (RFC 9457). `reason` is a stable slug for programs, `detail` is for people."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    reason: str
-    fields: tuple[FieldProblem, ...] = ()
 
 
 def problem(
@@ -58,7 +39,7 @@ def problem(
         fields=tuple(fields),
     )
     return Response(
-        body.model_dump_json(exclude_defaults=True), status_code=status, media_type=MEDIA_TYPE, headers=headers
+        body.model_dump_json(exclude_defaults=True), status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=headers
     )
 
 
