@@ -47,6 +47,8 @@ READ_LIMIT_S = 15.0
 # A series whose last sample is older than this many steps has gone quiet.
 STALE_STEPS = 12
 MAX_PAST = 8
+DEFAULT_KIND: SignalKind = "latency"
+"""Symptom kind when no event tells one: slowness is what people notice first."""
 
 Read = TypeVar("Read")
 _SIGNAL_KINDS: dict[str, SignalKind] = {
@@ -185,8 +187,8 @@ class PackBuilder:
             if seen is not None and seen.rising:
                 shelf.symptom(event, seen.title)
                 kinds.append(_SIGNAL_KINDS.get(seen.signal, "other"))
-        fallback: SignalKind = "latency"
-        return next((kind for kind in kinds if kind != "other"), fallback)
+        told = [kind for kind in kinds if kind != "other"]
+        return told[0] if told else DEFAULT_KIND
 
     async def _structure(
         self, incident: Incident, reading: _Reading

@@ -1,0 +1,70 @@
+"""One incident as the SRE agent sees it: the pack, the ranking over it, how every series moved, what changed when."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agents.sre.moves import Moves, moves_of
+from analysis.observing import observations_of
+from analysis.ranking import rank
+from analysis.signals import Ranking
+from domain.evidence import ChangeRecord, Claim, EvidencePack
+
+# A rollout moves signals before its record says finished, and samples are a minute apart: two minutes of slack.
+ONSET_SLACK = timedelta(minutes=2)
+# Most change-induced incidents show within the hour (analysis uses the same); memory takes longer to fill.
+SUSPECT = timedelta(hours=1)
+SLOW_SUSPECT = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """Everything the rules read."""
+
+    pack: EvidencePack
+    ranking: Ranking
+    moves: Moves
+    onset: datetime
+    """When it began, as far as the signals tell; never after the first symptom."""
+
+    def share(self, entity: str) -> float:
+        """Return the entity's part of all blame, 0 to 1."""
+        total = sum(score for _, score in self.ranking.ranked)
+        return dict(self.ranking.ranked).get(entity, 0.0) / total if total > 0 else 0.0
+
+    def lead(self, entity: str) -> float:
+        """Return the entity's blame against the most blamed one, 0 to 1."""
+        best = self.ranking.ranked[0][1] if self.ranking.ranked else 0.0
+        return dict(self.ranking.ranked).get(entity, 0.0) / best if best > 0 else 0.0
+
+    def suspects(self, kind: str, within: timedelta = SUSPECT) -> list[ChangeRecord]:
+        """Return changes of a kind before the onset, newest first."""
+        found = [c for c in self.pack.changes if c.kind == kind and c.at <= self.latest and self.onset - c.at <= within]
+        return sorted(found, key=lambda c: c.at, reverse=True)
+
+    @property
+    def latest(self) -> datetime:
+        """The latest instant a cause can have."""
+        return min(self.onset + ONSET_SLACK, self.pack.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """What one rule concludes: an entity, a fault class, how strongly (0 to 1), and the claims either way."""
+
+    entity: str
+    fault_class: str
+    strength: float
+    statement: str
+    supporting: tuple[Claim, ...]
+    contradicting: tuple[Claim, ...] = ()
+
+
+def open_case(pack: EvidencePack) -> Case:
+    """Rank, measure moves and date the onset."""
+    observations = observations_of(pack)
+    ranking = rank(observations)
+    opened = pack.incident.opened_at
+    onset = opened
+    if ranking.onset_s is not None:
+        onset = min(opened, datetime.fromtimestamp(ranking.onset_s, tz=opened.tzinfo))
+    return Case(pack, ranking, moves_of(observations.series), onset)

@@ -1,0 +1,136 @@
+"""Claims in a closed grammar: code writes them, and code can check them against the evidence they cite.
+
+`check` recomputes every number from the pack. A claim that cites nothing, cites something else, or is worded
+otherwise is not supported, whoever wrote it.
+"""
+
+import re
+from collections.abc import Callable
+from math import isclose
+
+from agents.sre.moves import Move, move_of
+from analysis.observing import observations_of
+from domain.evidence import ChangeRecord, Claim, EvidencePack, LogPattern
+from domain.ids import EvidenceId
+
+# Numbers in claims carry four digits; half a percent covers their rounding.
+TOLERANCE = 0.005
+_NUMBER = r"(-?[0-9.]+(?:e[-+]?[0-9]+)?)"
+_MOVED = re.compile(rf"(\S+) (\S+) \((\S*)\) (rose|fell) from {_NUMBER} to {_NUMBER}")
+_STEADY = re.compile(rf"(\S+) (\S+) \((\S*)\) stayed near {_NUMBER}")
+_CHANGED = re.compile(r"(\w+) of (\S+) at (\S+)")
+_LOGGED = re.compile(r"(\S+) logged a pattern (\d+) times, (\d+) before")
+_DEPENDS = re.compile(r"(\S+) (calls|runs_on|stores_in|secured_by|member_of) (\S+)")
+_TOLD = re.compile(r"symptom of (\S+)")
+
+
+def moved(move: Move, *, weight: float = 1.0) -> Claim:
+    """State that a series rose or fell."""
+    verb = "rose" if move.up >= move.down else "fell"
+    text = f"{_name(move)} {verb} from {move.before:.4g} to {move.extreme:.4g}"
+    return Claim(text=text, evidence=(EvidenceId(move.ref),), weight=weight)
+
+
+def steady(move: Move, *, weight: float = -1.0) -> Claim:
+    """State that a series did not move."""
+    text = f"{_name(move)} stayed near {move.before:.4g}"
+    return Claim(text=text, evidence=(EvidenceId(move.ref),), weight=weight)
+
+
+def changed(change: ChangeRecord, *, weight: float = 1.0) -> Claim:
+    """State that something was changed, and when."""
+    text = f"{change.kind} of {change.entity} at {change.at.isoformat()}"
+    return Claim(text=text, evidence=(change.evidence,), weight=weight)
+
+
+def logged(pattern: LogPattern, *, weight: float = 0.3) -> Claim:
+    """State how often a pattern was logged; its text stays in the evidence, it is not ours."""
+    text = f"{pattern.entity} logged a pattern {pattern.current_count} times, {pattern.baseline_count} before"
+    return Claim(text=text, evidence=(pattern.evidence,), weight=weight)
+
+
+def told(pack: EvidencePack, entity: str) -> Claim:
+    """State that symptoms of an entity were reported."""
+    cited = tuple(item.id for item in pack.items if item.kind == "symptom" and entity.partition("/")[2] in item.text)
+    return Claim(text=f"symptom of {entity}", evidence=cited[:5], weight=0.5)
+
+
+def depends(pack: EvidencePack, source: str, kind: str, target: str, *, weight: float = 0.2) -> Claim:
+    """State a dependency."""
+    cited = tuple(item.id for item in pack.items if item.kind == "topology")
+    return Claim(text=f"{source} {kind} {target}", evidence=cited, weight=weight)
+
+
+def check(claim: Claim, pack: EvidencePack) -> bool:
+    """Tell whether the cited evidence supports the claim, by recomputing it from the pack."""
+    if not claim.evidence or any(pack.item(cited) is None for cited in claim.evidence):
+        return False
+    for pattern, verify in _CHECKS:
+        match = pattern.fullmatch(claim.text)
+        if match is not None:
+            return verify(claim, pack, match)
+    return False
+
+
+def _check_moved(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    move = _recomputed(claim, pack, match)
+    if move is None:
+        return False
+    verb = "rose" if move.up >= move.down else "fell"
+    return verb == match[4] and _near(match[5], move.before) and _near(match[6], move.extreme)
+
+
+def _check_steady(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    move = _recomputed(claim, pack, match)
+    return move is not None and not move.rose and not move.fell and _near(match[4], move.before)
+
+
+def _check_changed(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    stated = (match[1], match[2], match[3])
+    return any(c.evidence in claim.evidence and (c.kind, c.entity, c.at.isoformat()) == stated for c in pack.changes)
+
+
+def _check_logged(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    counts = (match[1], int(match[2]), int(match[3]))
+    return any(
+        row.evidence in claim.evidence and (row.entity, row.current_count, row.baseline_count) == counts
+        for row in pack.logs
+    )
+
+
+def _check_depends(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    cited = {item.kind for item in pack.items if item.id in claim.evidence}
+    return cited == {"topology"} and any(
+        (e.source, e.kind, e.target) == (match[1], match[2], match[3]) for e in pack.topology.edges
+    )
+
+
+def _check_told(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    name = match[1].partition("/")[2]
+    cited = [item for item in pack.items if item.id in claim.evidence]
+    return all(item.kind == "symptom" and name in item.text for item in cited)
+
+
+_CHECKS: tuple[tuple[re.Pattern[str], Callable[[Claim, EvidencePack, re.Match[str]], bool]], ...] = (
+    (_MOVED, _check_moved),
+    (_STEADY, _check_steady),
+    (_CHANGED, _check_changed),
+    (_LOGGED, _check_logged),
+    (_DEPENDS, _check_depends),
+    (_TOLD, _check_told),
+)
+
+
+def _recomputed(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> Move | None:
+    named = (match[1], match[2], match[3])
+    rows = [r for r in pack.series if r.evidence in claim.evidence and (r.entity, r.metric, r.statistic) == named]
+    small = pack.model_copy(update={"series": tuple(rows), "spans": (), "logs": (), "changes": ()})
+    return next((move for one in observations_of(small).series if (move := move_of(one)) is not None), None)
+
+
+def _near(stated: str, value: float) -> bool:
+    return isclose(float(stated), value, rel_tol=TOLERANCE, abs_tol=1e-9)
+
+
+def _name(move: Move) -> str:
+    return f"{move.entity} {move.metric} ({move.statistic})"

@@ -1,0 +1,78 @@
+"""From an evidence pack to competing hypotheses with evidence for and against, or to saying that there is none.
+
+The ranking says who, the rules say what; every claim is checked against the pack before it leaves.
+"""
+
+from collections.abc import Callable
+
+from agents.sre.case import Case, Suspect, open_case
+from agents.sre.claims import check
+from agents.sre.rules_changes import configurations, releases
+from agents.sre.rules_load import lost_ground, neighbours, surges
+from agents.sre.rules_state import caches, certificates, dependencies, memory, pools, saturation
+from domain.evidence import Diagnosis, EvidencePack, Hypothesis
+
+RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
+    certificates,
+    lost_ground,
+    releases,
+    configurations,
+    surges,
+    neighbours,
+    pools,
+    memory,
+    caches,
+    dependencies,
+    saturation,
+)
+# Below even odds a hypothesis is a guess: nothing is done on it.
+CAUSE = 0.5
+MAX_HYPOTHESES = 6
+
+
+def diagnose(pack: EvidencePack) -> Diagnosis:
+    """Return ranked hypotheses; `healthy` when nothing is out of range, `unresolved` when none convinces."""
+    case = open_case(pack)
+    suspects = sorted((s for rule in RULES for s in rule(case)), key=lambda s: (-s.strength, s.entity, s.fault_class))
+    hypotheses = tuple(
+        found for s in _one_per_cause(suspects)[:MAX_HYPOTHESES] if (found := _hypothesis(s, suspects, pack)).supporting
+    )
+    ranked = case.ranking.ranked
+    if not hypotheses and not ranked:
+        return Diagnosis(verdict="healthy", summary="nothing is significantly out of its usual range", gaps=pack.gaps)
+    if not hypotheses or hypotheses[0].confidence < CAUSE:
+        blamed = ", ".join(entity for entity, _ in ranked[:3]) or "nobody"
+        summary = f"no explanation convinces; blamed most: {blamed}"
+        return Diagnosis(verdict="unresolved", hypotheses=hypotheses, ranked=ranked, summary=summary, gaps=pack.gaps)
+    return Diagnosis(
+        verdict="cause_found",
+        hypotheses=hypotheses,
+        ranked=ranked,
+        summary=f"{hypotheses[0].statement} ({hypotheses[0].confidence:.0%})",
+        gaps=pack.gaps,
+    )
+
+
+def _one_per_cause(suspects: list[Suspect]) -> list[Suspect]:
+    kept: dict[tuple[str, str], Suspect] = {}
+    for suspect in suspects:
+        kept.setdefault((suspect.entity, suspect.fault_class), suspect)
+    return list(kept.values())
+
+
+def _hypothesis(suspect: Suspect, rivals: list[Suspect], pack: EvidencePack) -> Hypothesis:
+    """Confidence is the strength, less the better a rival about another entity or class explains the same."""
+    other = [r.strength for r in rivals if (r.entity, r.fault_class) != (suspect.entity, suspect.fault_class)]
+    rival = max(other, default=0.0)
+    doubt = 0.25 * rival if rival < suspect.strength else 0.25 + 0.5 * (rival - suspect.strength)
+    against = 0.1 * len(suspect.contradicting)
+    missing = 0.1 if pack.gaps else 0.0
+    return Hypothesis(
+        entity=suspect.entity,
+        fault_class=suspect.fault_class,
+        statement=suspect.statement,
+        confidence=min(max(suspect.strength * (1.0 - doubt) - against - missing, 0.0), 0.99),
+        score=suspect.strength,
+        supporting=tuple(c for c in suspect.supporting if check(c, pack)),
+        contradicting=tuple(c for c in suspect.contradicting if check(c, pack)),
+    )

@@ -1,0 +1,195 @@
+"""Per fault class, the commands that could help, best first. No command at all is a valid answer."""
+
+from collections.abc import Callable, Mapping
+from math import ceil
+
+from pydantic import JsonValue
+
+from agents.spec import Candidate
+from agents.sre.case import open_case
+from agents.sre.drafts import Draft
+from agents.sre.moves import Moves
+from domain.policies import ScalingPolicy
+
+# Headroom on top of what the surge needs now, so that the target is met and not just touched (HPA practice).
+HEADROOM = 1.25
+# A throttled tenant keeps ten percent above what it usually sends.
+THROTTLE_SLACK = 1.1
+THROTTLE_S = 3600
+SHIFT_S = 3600
+
+
+def rollback(draft: Draft) -> list[Candidate | None]:
+    """Return to the version that ran before the suspect release, while that release still runs."""
+    change = draft.suspect_change("deployment")
+    if change is None or not isinstance(change.before, str):
+        return []
+    state = draft.service_state(draft.name)
+    if state is not None and state.version != change.after:
+        return []
+    arguments: dict[str, JsonValue] = {"service": draft.name, "to_version": change.before}
+    reason = f"{change.before} ran before the release and was within its usual range"
+    found = [draft.candidate("service.rollback", draft.hypothesis.entity, arguments, reason=reason, preference=0.9)]
+    if draft.hypothesis.fault_class == "deploy_leak":
+        reason = (
+            "a restart frees the memory but hides the leak, which comes back: only when rolling back is not possible"
+        )
+        arguments = {"service": draft.name, "reason": "memory_pressure"}
+        found.append(
+            draft.candidate("service.restart", draft.hypothesis.entity, arguments, reason=reason, preference=0.2)
+        )
+    return found
+
+
+def configure_back(draft: Draft) -> list[Candidate | None]:
+    """Set the configuration key back to the value before the suspect change, while the new value still stands."""
+    change = draft.suspect_change("config")
+    if change is None or not isinstance(change.before, dict) or not isinstance(change.after, dict):
+        return []
+    key, value = change.before.get("key"), change.before.get("value")
+    state = draft.service_state(draft.name)
+    if not isinstance(key, str) or (state is not None and state.config.get(key) != change.after.get("value")):
+        return []
+    arguments: dict[str, JsonValue] = {"service": draft.name, "key": key, "value": value}
+    reason = f"{key} had another value before the symptoms began"
+    return [draft.candidate("service.configure", draft.hypothesis.entity, arguments, reason=reason, preference=0.9)]
+
+
+def more_room(draft: Draft) -> list[Candidate | None]:
+    """Raise the ceiling of the scaling policy of whatever is at its limit, entry first; else throttle the tenant."""
+    moves = open_case(draft.pack).moves
+    names = [draft.hypothesis.entity, *(e for e in sorted(moves.by_entity) if e != draft.hypothesis.entity)]
+    raised = [_raise_ceiling(draft, moves, entity) for entity in names]
+    return [*(c for c in raised if c is not None), *throttle(draft)]
+
+
+def _raise_ceiling(draft: Draft, moves: Moves, entity: str) -> Candidate | None:
+    name = entity.partition("/")[2]
+    state, service = draft.service_state(name), draft.service(name)
+    if state is None or service is None or state.scaling is None or not at_ceiling(draft, moves, name):
+        return None
+    old = state.scaling
+    cpu = moves.of(entity, "cpu")
+    need = max(cpu.now / old.target_cpu_utilisation, 1.0) if cpu is not None else 1.0
+    quota = min(
+        (b.quota.max_replicas_per_service for b in draft.pack.bindings if b.tenant == service.tenant), default=50
+    )
+    ceiling = min(ceil(old.max_replicas * need * HEADROOM), quota)
+    if ceiling <= old.max_replicas:
+        return None
+    policy = ScalingPolicy.model_validate({**old.model_dump(), "max_replicas": ceiling})
+    arguments: dict[str, JsonValue] = {"service": name, "policy": policy.model_dump(mode="json")}
+    reason = f"{entity} is at its ceiling of {old.max_replicas} replicas, and its policy owns them"
+    preference = 0.9 if entity == draft.hypothesis.entity else 0.7
+    return draft.candidate("scaling_policy.update", entity, arguments, reason=reason, preference=preference)
+
+
+def at_ceiling(draft: Draft, moves: Moves, name: str) -> bool:
+    """Tell whether a service runs as many replicas as its policy allows and has no CPU to spare."""
+    state, service = draft.service_state(name), draft.service(name)
+    wanted, cpu = moves.of(f"service/{name}", "desired"), moves.of(f"service/{name}", "cpu")
+    if state is None or state.scaling is None or service is None or wanted is None or cpu is None:
+        return False
+    most = state.scaling.max_replicas * max(len(service.regions), 1)
+    # one region may still have room while the other is full: nine tenths counts as the ceiling
+    return wanted.now >= 0.9 * most and cpu.now > state.scaling.target_cpu_utilisation
+
+
+def throttle(draft: Draft) -> list[Candidate | None]:
+    """Limit the tenant whose demand surged to little more than it usually sends."""
+    service = draft.service(draft.name)
+    if service is None or service.tenant == "platform":
+        return []
+    moves = open_case(draft.pack).moves
+    called = {e.target for e in draft.pack.topology.edges if e.kind == "calls"}
+    entries = [
+        f"service/{s.id}"
+        for s in draft.pack.topology.services
+        if s.tenant == service.tenant and f"service/{s.id}" not in called
+    ]
+    usual = sum(move.lately for entity in entries if (move := moves.of(entity, "traffic")) is not None)
+    if usual <= 0:
+        return []
+    arguments: dict[str, JsonValue] = {
+        "tenant": service.tenant,
+        "rate_limit_rps": round(usual * THROTTLE_SLACK, 1),
+        "duration_s": THROTTLE_S,
+    }
+    reason = f"refuses what {service.tenant} sends beyond its usual rate, so that the rest is served"
+    target = f"tenant/{service.tenant}"
+    return [draft.candidate("tenant.throttle", target, arguments, reason=reason, preference=0.5)]
+
+
+def shift_away(draft: Draft) -> list[Candidate | None]:
+    """Send the traffic of services that still lack replicas to the regions that did not lose the zone."""
+    zone = draft.name
+    lost = next((t.region for t in draft.pack.topology.compute_targets if zone in t.zones), None)
+    if lost is None:
+        return []
+    moves = open_case(draft.pack).moves
+    short: list[tuple[float, Candidate | None]] = []
+    for service in draft.pack.topology.services:
+        ready = moves.fell(f"service/{service.id}", "ready")
+        left = [region for region in service.regions if region != lost]
+        if ready is None or lost not in service.regions or not left or ready.now >= STILL_SHORT * ready.before:
+            continue
+        weights: dict[str, JsonValue] = {lost: 0.0, **dict.fromkeys(left, 1.0 / len(left))}
+        arguments: dict[str, JsonValue] = {"service": service.id, "region_weights": weights, "duration_s": SHIFT_S}
+        reason = f"its replicas in {lost} do not come back while {zone} is gone"
+        target = f"service/{service.id}"
+        made = draft.candidate("traffic.shift", target, arguments, reason=reason, preference=0.8)
+        short.append((ready.now / max(ready.before, 1e-9), made))
+    return [made for _, made in sorted(short, key=lambda pair: pair[0])]
+
+
+# Rescheduled services have their replicas back within minutes; one that lacks a third is stuck.
+STILL_SHORT = 0.7
+
+
+def free_places(draft: Draft) -> list[Candidate | None]:
+    """Restart to free stale connections; places lost to a leak never come back by themselves."""
+    arguments: dict[str, JsonValue] = {"service": draft.name, "reason": "stale_connections"}
+    reason = (
+        "places that are never given back are freed by a rolling restart; it hides the cause, which the owner must find"
+    )
+    return [draft.candidate("service.restart", draft.hypothesis.entity, arguments, reason=reason, preference=0.7)]
+
+
+def more_memory(draft: Draft) -> list[Candidate | None]:
+    """Give each replica the memory its working set needs now; a restart would only start the same again."""
+    state = draft.service_state(draft.name)
+    if state is None:
+        return []
+    memory = ceil(state.memory_mib * MEMORY_ROOM / MEMORY_STEP_MIB) * MEMORY_STEP_MIB
+    arguments: dict[str, JsonValue] = {
+        "service": draft.name,
+        "cpu_millicores": state.cpu_millicores,
+        "memory_mib": memory,
+    }
+    reason = f"its working set has reached the limit of {state.memory_mib} MiB"
+    return [draft.candidate("service.resize", draft.hypothesis.entity, arguments, reason=reason, preference=0.8)]
+
+
+# Peak over request of right-sizing practice (VPA adds 15 % and rounds up; a collector needs a third free).
+MEMORY_ROOM = 1.5
+MEMORY_STEP_MIB = 64
+
+
+def calm_neighbour(draft: Draft) -> list[Candidate | None]:
+    """Take load off the greedy service by throttling its tenant."""
+    return throttle(draft)
+
+
+FIXES: Mapping[str, Callable[[Draft], list[Candidate | None]]] = {
+    "deploy_latency": rollback,
+    "deploy_errors": rollback,
+    "deploy_leak": rollback,
+    "config_regression": configure_back,
+    "traffic_surge": more_room,
+    "cpu_saturation": more_room,
+    "zone_loss": shift_away,
+    "pool_exhaustion": free_places,
+    "memory_pressure": more_memory,
+    "noisy_neighbour": calm_neighbour,
+}
+"""Classes that are not here have no legal command: they heal by themselves or end in a ticket."""

@@ -1,0 +1,118 @@
+"""What to do about a diagnosis: candidates, a wait, or a ticket that names the cause and the missing action.
+
+A fix that did not hold is not tried again, and nothing is proposed on top of a command that is still in flight.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from agents.spec import Candidate, Remedies
+from agents.sre.case import open_case
+from agents.sre.drafts import Draft, owner_team
+from agents.sre.fixes import FIXES, at_ceiling
+from domain.commands import IN_FLIGHT, State
+from domain.evidence import Diagnosis, EvidencePack, Hypothesis
+
+# Rescheduling takes the eviction delay of five minutes plus start-up (Kubernetes defaults); caches refill as fast.
+WAITS_S: Mapping[str, int] = {"node_loss": 600, "cache_flush": 600, "zone_loss": 600}
+# After half an hour something that should have healed by itself has not.
+PATIENCE = timedelta(minutes=30)
+# An unexplained symptom gets a second look before a person is bothered.
+SECOND_LOOK = timedelta(minutes=10)
+LOOK_AGAIN_S = 300
+MISSING: Mapping[str, str] = {
+    "certificate_expiry": "issue and serve a new certificate; rotation belongs to the certificate owner",
+    "dependency_slow": "the owner of the dependency has to make it fast again; no command of ours reaches inside it",
+    "dependency_errors": "the owner of the dependency has to repair it; no command of ours reaches inside it",
+    "node_loss": "bring the node back or add one: replicas did not find a place elsewhere",
+    "zone_loss": "the zone's provider has to bring it back; traffic cannot be moved further",
+    "cache_flush": "find out why the cache does not warm up",
+}
+ASK_A_PERSON = "a person has to look: the candidate commands are exhausted or predicted not to help"
+_WAITING = IN_FLIGHT | {State.PROPOSED, State.AWAITING_APPROVAL, State.APPROVED}
+
+
+def remedies(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies:
+    """Return what code considers for a diagnosis; attempt 1 is the first try."""
+    if diagnosis.verdict == "healthy":
+        return Remedies(reason="nothing to do")
+    if diagnosis.verdict == "unresolved" or not diagnosis.hypotheses:
+        return _unresolved(pack, diagnosis, attempt)
+    best = diagnosis.hypotheses[0]
+    pending = [c for c in pack.open_commands if c.state in _WAITING and not c.kind.startswith("ticket")]
+    if pending:
+        reason = f"{pending[0].kind} on {pending[0].target} is {pending[0].state}: wait for its outcome"
+        return Remedies(wait_s=LOOK_AGAIN_S, reason=reason)
+    draft = Draft(pack, best, attempt)
+    wait = _heals(draft)
+    if wait is not None:
+        return wait
+    rivals = [h for h in diagnosis.hypotheses[1:] if h.confidence >= RIVAL_SHARE * best.confidence]
+    found = [c for h in (best, *rivals) for c in _fresh(pack, _candidates(Draft(pack, h, attempt)))]
+    return Remedies(candidates=tuple(found), fallback=ticket(draft), reason=best.statement)
+
+
+# A rival's fix is considered when the code thinks it nearly as likely; rehearsal then tells them apart.
+RIVAL_SHARE = 0.85
+
+
+def ticket(draft: Draft, *, cause: str = "", missing: str = "") -> Candidate | None:
+    """Tell the owner the cause and the missing action. Texts are ours: nothing quoted from logs."""
+    hypothesis = draft.hypothesis
+    team = owner_team(draft.pack, hypothesis.entity)
+    claims = "; ".join(claim.text for claim in hypothesis.supporting[:5])
+    cause = cause or f"{hypothesis.statement} ({hypothesis.confidence:.0%}). {claims}"
+    return draft.candidate(
+        "ticket.open",
+        hypothesis.entity,
+        {
+            "owner_team": team,
+            "title": f"{hypothesis.fault_class} on {hypothesis.entity}"[:200],
+            "cause": cause[:2000],
+            "missing_action": (missing or MISSING.get(hypothesis.fault_class, ASK_A_PERSON))[:2000],
+            "severity": draft.pack.incident.severity,
+        },
+        reason=f"{team} must know the cause and the missing action",
+        preference=0.1,
+    )
+
+
+def _candidates(draft: Draft) -> Iterable[Candidate]:
+    fix = FIXES.get(draft.hypothesis.fault_class)
+    return [c for c in fix(draft) if c is not None] if fix is not None else []
+
+
+def _fresh(pack: EvidencePack, found: Iterable[Candidate]) -> list[Candidate]:
+    """Leave out what was tried on the same target before: it did not hold, or we would not be here."""
+    tried = {(c.kind, c.target) for c in pack.open_commands if c.state not in _WAITING}
+    return [c for c in found if (c.proposal.kind, c.proposal.target.address) not in tried]
+
+
+def _heals(draft: Draft) -> Remedies | None:
+    """Return a wait where doing nothing is right: rescheduling, a warming cache, an autoscaler with room."""
+    pack, kind = draft.pack, draft.hypothesis.fault_class
+    waited = pack.at - pack.incident.opened_at
+    if kind in WAITS_S and waited < PATIENCE and not any(True for _ in _candidates(draft)):
+        return Remedies(wait_s=WAITS_S[kind], reason=f"{draft.hypothesis.statement}; it heals by itself")
+    if kind in {"traffic_surge", "cpu_saturation"} and waited < SECOND_LOOK:
+        moves = open_case(pack).moves
+        busy = [e.partition("/")[2] for e in moves.by_entity if e.startswith("service/") and moves.rose(e, "cpu")]
+        if busy and not any(at_ceiling(draft, moves, name) for name in busy):
+            return Remedies(wait_s=LOOK_AGAIN_S, reason="the autoscaler has room and is at work")
+    return None
+
+
+def _unresolved(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies:
+    if pack.at - pack.incident.opened_at < SECOND_LOOK:
+        return Remedies(wait_s=LOOK_AGAIN_S, reason=diagnosis.summary)
+    blamed = diagnosis.ranked[0][0] if diagnosis.ranked else pack.symptom
+    best = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
+    hypothesis = best or Hypothesis(
+        entity=blamed,
+        fault_class="unexplained",
+        statement=f"{blamed} is out of its usual range",
+        confidence=0.0,
+        score=0.0,
+    )
+    draft = Draft(pack, hypothesis, attempt)
+    return Remedies(fallback=ticket(draft, cause=diagnosis.summary, missing=ASK_A_PERSON), reason=diagnosis.summary)

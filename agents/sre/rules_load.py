@@ -1,0 +1,119 @@
+"""Faults of demand and of the ground services stand on: surges, lost nodes and zones, greedy neighbours."""
+
+from agents.sre import claims
+from agents.sre.case import Case, Suspect
+from agents.sre.moves import Move
+from domain.evidence import Claim
+
+# Half of the daily swing of interactive services (a third of the mean) is no surge.
+SURGE = 1.3
+# Kubernetes' own saturation line for a request: at nine tenths of it queues grow without bound.
+BUSY = 0.9
+# CPU half again above usual while others suffer marks the neighbour.
+NOISY = 1.5
+NODE_BUSY = 0.7
+
+
+def surges(case: Case) -> list[Suspect]:
+    """Return entries whose demand from outside rose far above the last half hour before."""
+    called = {e.target for e in case.pack.topology.edges if e.kind == "calls"}
+    found: list[Suspect] = []
+    for entity in sorted({f"service/{s.id}" for s in case.pack.topology.services} - called):
+        traffic = case.moves.rose(entity, "traffic")
+        if traffic is None or traffic.extreme < SURGE * traffic.lately:
+            continue
+        strained = _strained(case, entity)
+        if not strained:
+            continue
+        factor = traffic.extreme / max(traffic.lately, 1e-9)
+        strength = 0.6 + 0.2 * min(factor - 1.0, 1.0) + 0.2 * min(len(strained), 2) / 2
+        supporting = (claims.moved(traffic), *(claims.moved(m) for m in strained[:3]))
+        found.append(
+            Suspect(entity, "traffic_surge", strength, f"demand at {entity} rose {factor:.1f}-fold", supporting)
+        )
+    return found
+
+
+def lost_ground(case: Case) -> list[Suspect]:
+    """Return lost nodes, or the zone when several of its nodes went together."""
+    lost: dict[str, Claim] = {}
+    for change in case.pack.changes:
+        if change.kind in {"node", "zone"} and change.at <= case.latest:
+            lost[change.entity] = claims.changed(change)
+    for entity in sorted(case.moves.by_entity):
+        down = case.moves.fell(entity, "ready")
+        if entity.startswith("node/") and down is not None and down.extreme < 0.5:
+            lost[entity] = claims.moved(down)
+    zones = _zones(case, lost)
+    affected = [m for s in case.pack.topology.services if (m := case.moves.fell(f"service/{s.id}", "ready"))]
+    strength = 0.65 + 0.3 * bool(affected)
+    support = tuple(claims.moved(m) for m in affected[:3])
+    if zones:
+        return [
+            Suspect(zone, "zone_loss", strength, f"{zone} is gone", (*held, *support)) for zone, held in zones.items()
+        ]
+    return [
+        Suspect(entity, "node_loss", strength, f"{entity} is gone", (claim, *support))
+        for entity, claim in lost.items()
+        if entity.startswith("node/")
+    ]
+
+
+def _zones(case: Case, lost: dict[str, Claim]) -> dict[str, list[Claim]]:
+    """Zones named by a change, or all of whose nodes are lost."""
+    members: dict[str, set[str]] = {}
+    for edge in case.pack.topology.edges:
+        if edge.kind == "member_of" and edge.target.startswith("zone/"):
+            members.setdefault(edge.target, set()).add(edge.source)
+    found: dict[str, list[Claim]] = {}
+    for zone, nodes in sorted(members.items()):
+        if zone in lost or (len(nodes) > 1 and nodes <= lost.keys()):
+            found[zone] = [lost[name] for name in sorted({zone, *nodes} & lost.keys())]
+    return found
+
+
+def neighbours(case: Case) -> list[Suspect]:
+    """Return services whose CPU took their machines away from others that do not call them."""
+    pools: dict[str, set[str]] = {}
+    for edge in case.pack.topology.edges:
+        if edge.kind == "runs_on" and edge.source.startswith("service/"):
+            pools.setdefault(edge.target, set()).add(edge.source)
+    found: dict[str, Suspect] = {}
+    for pool, services in sorted(pools.items()):
+        machines = _busy_machines(case, pool)
+        for entity in sorted(services):
+            cpu = case.moves.rose(entity, "cpu")
+            victims = _victims(case, entity, services)
+            if cpu is None or cpu.extreme < max(NOISY * cpu.before, BUSY) or not machines or len(victims) < 2:
+                continue
+            supporting = (claims.moved(cpu), claims.moved(machines[0]), *(claims.moved(m) for m in victims[:3]))
+            strength = 0.6 + 0.05 * min(len(victims), 4) + 0.1 * min(cpu.extreme / max(cpu.before, 0.1) / 4, 1.0)
+            statement = f"{entity} takes CPU away from {len(victims)} neighbours on {pool}"
+            found[entity] = Suspect(entity, "noisy_neighbour", strength, statement, supporting)
+    return list(found.values())
+
+
+def _busy_machines(case: Case, pool: str) -> list[Move]:
+    nodes = [e.target for e in case.pack.topology.edges if e.source == pool and e.target.startswith("node/")]
+    rose = [m for node in [pool, *nodes] if (m := case.moves.rose(node, "cpu")) is not None]
+    return [m for m in rose if m.extreme >= NODE_BUSY]
+
+
+def _victims(case: Case, entity: str, services: set[str]) -> list[Move]:
+    """Services on the same machines that became slow though their own demand is as usual and they do not call it."""
+    callers = {e.source for e in case.pack.topology.edges if e.kind == "calls" and e.target == entity}
+    slow = [(other, case.moves.rose(other, "latency")) for other in sorted(services - callers - {entity})]
+    return [m for other, m in slow if m is not None and case.moves.rose(other, "traffic") is None]
+
+
+def _strained(case: Case, entry: str) -> list[Move]:
+    """What suffers below an entry: CPU, waiting places, latency or errors that rose."""
+    below, queue = [entry], [entry]
+    while queue:
+        here = queue.pop()
+        for edge in case.pack.topology.edges:
+            if edge.kind == "calls" and edge.source == here and edge.target not in below:
+                below.append(edge.target)
+                queue.append(edge.target)
+    moves = [case.moves.rose(name, role) for name in below for role in ("errors", "latency", "cpu", "pool")]
+    return sorted((m for m in moves if m is not None), key=lambda m: -m.up)

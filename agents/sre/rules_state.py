@@ -1,0 +1,110 @@
+"""Faults inside one service or of somebody else: exhausted pools, cold caches, ended certificates, dependencies."""
+
+from agents.sre import claims
+from agents.sre.case import SLOW_SUSPECT, Case, Suspect
+from agents.sre.rules_changes import ERROR_GATE
+from agents.sre.rules_load import BUSY, SURGE
+from domain.evidence import Claim
+
+# Erlang loss turns steep at nine tenths of the places taken.
+POOL_FULL = 0.85
+# A flush takes most of the hits at once; ordinary churn moves the ratio by a few points.
+COLD = 0.7
+
+
+def pools(case: Case) -> list[Suspect]:
+    """Return services whose connections or worker slots ran out without more demand."""
+    found: list[Suspect] = []
+    for entity, _ in case.ranking.ranked:
+        pool, traffic = case.moves.rose(entity, "pool"), case.moves.of(entity, "traffic")
+        grown = traffic is not None and traffic.extreme > SURGE * max(traffic.lately, 1e-9)
+        if pool is None or pool.extreme < POOL_FULL or grown:
+            continue
+        against = (claims.moved(traffic, weight=-0.3),) if traffic is not None and traffic.rose else ()
+        strength = 0.4 + 0.3 * case.lead(entity) + 0.1 * min(pool.extreme, 1.0)
+        statement = f"{entity} has no free connections"
+        found.append(Suspect(entity, "pool_exhaustion", strength, statement, (claims.moved(pool),), against))
+    return found
+
+
+def memory(case: Case) -> list[Suspect]:
+    """Return services whose working set has outgrown their memory without a release to blame."""
+    released = {c.entity for c in case.suspects("deployment", SLOW_SUSPECT)}
+    state = None if case.pack.desired is None else case.pack.desired.effective(case.pack.at)
+    found: list[Suspect] = []
+    for entity in sorted(case.moves.by_entity):
+        used, wanted = case.moves.rose(entity, "memory"), state and state.services.get(entity.partition("/")[2])
+        if used is None or not wanted or used.extreme < MEMORY_FULL * wanted.memory_mib:
+            continue
+        strength = (0.5 if entity in released else 0.7) + 0.2 * case.lead(entity)
+        statement = f"{entity} has no memory left"
+        found.append(Suspect(entity, "memory_pressure", strength, statement, (claims.moved(used),)))
+    return found
+
+
+# Collectors thrash in the last tenth of the heap, and the kernel kills at the limit.
+MEMORY_FULL = 0.9
+
+
+def caches(case: Case) -> list[Suspect]:
+    """Return services whose cache went cold at once."""
+    changed = {c.entity for c in case.suspects("config")}
+    found: list[Suspect] = []
+    for entity in sorted(case.moves.by_entity):
+        cache = case.moves.fell(entity, "cache")
+        if cache is None or cache.extreme > COLD * cache.before or entity in changed:
+            continue
+        warming = cache.now > cache.extreme + 0.2 * (cache.before - cache.extreme)
+        strength = 0.75 + 0.15 * warming
+        statement = f"the cache of {entity} went cold" + (" and is warming up" if warming else "")
+        found.append(Suspect(entity, "cache_flush", strength, statement, (claims.moved(cache),)))
+    return found
+
+
+def certificates(case: Case) -> list[Suspect]:
+    """Return services whose certificate has ended and that fail."""
+    found: list[Suspect] = []
+    for certificate in case.pack.topology.certificates:
+        entity, address = f"service/{certificate.service}", f"certificate/{certificate.id}"
+        errors = case.moves.rose(entity, "errors")
+        if certificate.not_after > case.pack.at or errors is None:
+            continue
+        held: list[Claim] = [claims.moved(errors)]
+        if any(e.source == entity and e.target == address for e in case.pack.topology.edges):
+            held.append(claims.depends(case.pack, entity, "secured_by", address))
+        statement = f"the certificate {certificate.id} ended at {certificate.not_after:%Y-%m-%d %H:%M} UTC"
+        found.append(Suspect(address, "certificate_expiry", 0.98, statement, tuple(held)))
+    return found
+
+
+def dependencies(case: Case) -> list[Suspect]:
+    """Return blamed entities that became slow or failing by themselves, without any change or demand to explain it."""
+    found: list[Suspect] = []
+    for entity, _ in case.ranking.ranked[:3]:
+        rose = [case.moves.rose(entity, role) for role in ("latency", "errors")]
+        held = [m for m in rose if m is not None]
+        if not held:
+            continue
+        outside = entity.startswith("external/")
+        cpu = case.moves.rose(entity, "cpu")
+        strength = (0.55 + 0.4 * case.lead(entity)) if outside else 0.25 + 0.3 * case.lead(entity)
+        against = (claims.moved(cpu, weight=-0.5),) if cpu is not None else ()
+        supporting = tuple(claims.moved(m) for m in held)
+        kind = "dependency_slow" if held[0].role == "latency" else "dependency_errors"
+        statement = f"{entity} became {'slow' if held[0].role == 'latency' else 'failing'} by itself"
+        found.append(Suspect(entity, kind, strength, statement, supporting, against))
+    return found
+
+
+def saturation(case: Case) -> list[Suspect]:
+    """Return blamed services at their CPU limit with no other explanation."""
+    found: list[Suspect] = []
+    for entity, _ in case.ranking.ranked[:3]:
+        cpu, errors = case.moves.rose(entity, "cpu"), case.moves.of(entity, "errors")
+        if cpu is None or cpu.extreme < BUSY:
+            continue
+        failing = (claims.moved(errors),) if errors is not None and errors.extreme > ERROR_GATE else ()
+        strength = 0.3 + 0.25 * case.lead(entity)
+        statement = f"{entity} has no CPU left"
+        found.append(Suspect(entity, "cpu_saturation", strength, statement, (claims.moved(cpu), *failing)))
+    return found
