@@ -13,7 +13,7 @@ RUN := $(BIN)/python -P
 OPSMESH := $(RUN) $(BIN)/opsmesh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check budgets evals bench
+.PHONY: help setup demo test check evals bench
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/  make \1	\2/p' Makefile | expand -t 18
