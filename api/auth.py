@@ -53,16 +53,14 @@ def current_principal(who: Caller) -> Principal:
 def current_source(who: Caller) -> EventSourceKey:
     """Return the sender of events: a source key, or a principal with the ingest role on named tenants.
 
-    What a principal uploads by hand is untrusted, whoever they are.
+    What a principal uploads by hand may name any source of their tenants, and is untrusted whoever they are.
     """
     if isinstance(who, EventSourceKey):
         return who
     tenants = sorted({g.tenant for g in who.grants if g.role == "ingest" and g.tenant != ANY})
     if not tenants:
         raise Refused("sending events needs an event source key or the ingest role", reason="wrong_credential")
-    return EventSourceKey(
-        id=who.id, source=f"principal/{who.id}", tenants=tuple(TenantId(t) for t in tenants), trust="untrusted"
-    )
+    return EventSourceKey(id=who.id, source=ANY, tenants=tuple(TenantId(t) for t in tenants), trust="untrusted")
 
 
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -27,7 +27,6 @@ QuarantineReason = Literal[
     "future_time",
     "quota",
     "unsupported",
-    "unauthorized",
 ]
 """Why an input was not taken. malformed: not JSON or not the format it claims; invalid: not a proper envelope;
 invalid_data: a known type whose data does not fit its model; conflict: same key, another body."""
@@ -78,10 +77,10 @@ class IntakeReport(Frozen):
 
 
 class QuarantinedInput(Frozen):
-    """One row of the quarantine. `tenant` is the sender's, None when nobody was authenticated."""
+    """One row of the quarantine, owned by the sender's own tenant whatever the body claims."""
 
     id: str
-    tenant: TenantId | None
+    tenant: TenantId
     received_at: UtcDatetime
     source: str
     channel: Channel

@@ -10,9 +10,12 @@ from typing import Protocol
 from domain.changes import Patch, ResourceChange
 from domain.commands import Command, Prediction, Proposal
 from domain.desired import DesiredState, EnvironmentState
+from domain.events import IncomingEvent
 from domain.evidence import ChangeRecord, EvidencePack, LogPattern, MetricSeries, SpanStats
 from domain.ids import EnvironmentId, TenantId
+from domain.intake import Channel, IntakeReport, LogRecord, MetricPoint, RefusedInput, SpanRecord, TelemetryReport
 from domain.outcomes import ActionPlan, EffectReceipt
+from domain.principals import EventSourceKey
 from domain.tenancy import RuntimeTenantBinding
 from domain.topology import Topology
 
@@ -169,4 +172,36 @@ class TenantScope(Protocol):
 
     def allows(self, tenant: TenantId, environment: EnvironmentId | None = None) -> bool:
         """Tell whether the tenant's data may be read in this scope."""
+        ...
+
+
+class EventIntake(Protocol):
+    """Takes events in. Nothing is dropped silently: each item is accepted, a duplicate, or in quarantine."""
+
+    def accept(
+        self, sender: EventSourceKey, items: Sequence[IncomingEvent | RefusedInput], *, channel: Channel = "events"
+    ) -> IntakeReport:
+        """Take a batch; the report adds up to what was sent. Raises Unavailable."""
+        ...
+
+    def refuse(self, sender: EventSourceKey, refused: RefusedInput, *, channel: Channel) -> str:
+        """Keep an input that never became an event; return the quarantine id. Raises Unavailable."""
+        ...
+
+
+class TelemetryIntake(Protocol):
+    """Takes metric points, log records and spans in, within the tenant's limits of size and cardinality."""
+
+    def accept_metrics(
+        self, sender: EventSourceKey, tenant: TenantId, points: Sequence[MetricPoint]
+    ) -> TelemetryReport:
+        """Take samples. Raises Unavailable."""
+        ...
+
+    def accept_logs(self, sender: EventSourceKey, tenant: TenantId, records: Sequence[LogRecord]) -> TelemetryReport:
+        """Take log lines. Raises Unavailable."""
+        ...
+
+    def accept_spans(self, sender: EventSourceKey, tenant: TenantId, spans: Sequence[SpanRecord]) -> TelemetryReport:
+        """Take spans; one already known by its id is counted, not stored twice. Raises Unavailable."""
         ...

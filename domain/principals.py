@@ -5,7 +5,7 @@ Everything that arrives is authenticated; an agent identity can never hold an ap
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from domain.base import Frozen, UtcDatetime
 from domain.ids import EnvironmentId, PrincipalId, TenantId
@@ -85,5 +85,7 @@ class EventSourceKey(Frozen):
 
     id: PrincipalId
     source: str
-    tenants: tuple[TenantId, ...]
+    """The only source its events may name, or a prefix of it (`/runtime` speaks for `/runtime/eu`); `*` is any."""
+    tenants: tuple[TenantId, ...] = Field(min_length=1)
+    """The first is meant when an event names none."""
     trust: Literal["platform", "untrusted"] = "platform"

@@ -45,53 +45,51 @@ class EventLog:
         self._insert = insert_statement(database.dialect)
 
     def accept(
-        self, sender: EventSourceKey, items: Sequence[IncomingEvent | RefusedInput], *, channel: Channel = "events"
+        self,
+        sender: EventSourceKey,
+        items: Iterable[IncomingEvent | RefusedInput],
+        *,
+        channel: Channel = "events",
+        lines: Sequence[int] = (),
     ) -> IntakeReport:
-        """Take a batch: each item is accepted, a duplicate, or quarantined, and the report adds up to what was sent."""
-        return self._in_batches(sender, items, channel)
+        """Take a batch: each item is accepted, a duplicate, or quarantined, and the report adds up to what was sent.
+
+        Large batches are committed in parts. `lines` names the line of a file that each item stood in.
+        """
+        reports: list[IntakeReport] = []
+        sent = 0
+        source = iter(items)
+        while batch := list(islice(source, BATCH)):
+            reports.append(self._accept(sender, batch, channel, sent, lines))
+            sent += len(batch)
+        return IntakeReport.sum(reports)
 
     def accept_json(
         self, sender: EventSourceKey, bodies: Iterable[bytes], *, channel: Channel = "events"
     ) -> IntakeReport:
         """Take CloudEvents in JSON format, one document each."""
-        return self._in_batches(sender, map(read_event, bodies), channel)
+        return self.accept(sender, map(read_event, bodies), channel=channel)
 
-    def refuse(
-        self, sender: EventSourceKey | None, refused: RefusedInput, *, channel: Channel, source: str = ""
-    ) -> str:
-        """Keep an input that never became an event, also of an unknown sender; return the quarantine id."""
-        tenant = sender.tenants[0] if sender is not None and sender.tenants else None
+    def refuse(self, sender: EventSourceKey, refused: RefusedInput, *, channel: Channel) -> str:
+        """Keep an input that never became an event; return the quarantine id."""
         with self._database.begin() as connection:
             rows = quarantine.store(
-                connection,
-                self._ids,
-                [(0, refused)],
-                tenant=tenant,
-                source=sender.source if sender is not None else source,
-                sender=sender.id if sender is not None else "",
-                channel=channel,
-                at=self._clock.now(),
+                connection, self._ids, [(0, refused)], sender=sender, channel=channel, at=self._clock.now()
             )
         return rows[0].quarantine
 
-    def quarantined(self, tenant: TenantId | None, *, limit: int = 100) -> tuple[QuarantinedInput, ...]:
-        """Return the newest refused inputs of a tenant's senders (None: of senders nobody knew)."""
+    def quarantined(self, tenant: TenantId, *, limit: int = 100) -> tuple[QuarantinedInput, ...]:
+        """Return the newest refused inputs of a tenant's senders."""
         with self._database.read() as connection:
             return quarantine.listed(connection, tenant, limit=limit)
 
-    def _in_batches(
-        self, sender: EventSourceKey, items: Iterable[IncomingEvent | RefusedInput], channel: Channel
-    ) -> IntakeReport:
-        reports: list[IntakeReport] = []
-        sent = 0
-        source = iter(items)
-        while batch := list(islice(source, BATCH)):
-            reports.append(self._accept(sender, batch, channel, sent))
-            sent += len(batch)
-        return IntakeReport.sum(reports)
-
     def _accept(
-        self, sender: EventSourceKey, items: list[IncomingEvent | RefusedInput], channel: Channel, sent: int
+        self,
+        sender: EventSourceKey,
+        items: list[IncomingEvent | RefusedInput],
+        channel: Channel,
+        sent: int,
+        lines: Sequence[int],
     ) -> IntakeReport:
         now = self._clock.now()
         taken: list[tuple[int, Settled]] = []
@@ -108,11 +106,10 @@ class EventLog:
                 connection,
                 self._ids,
                 sorted([*refused, *conflicts], key=lambda row: row[0]),
-                tenant=sender.tenants[0] if sender.tenants else None,
-                source=sender.source,
-                sender=sender.id,
+                sender=sender,
                 channel=channel,
                 at=now,
+                lines=lines,
             )
         return IntakeReport(accepted=len(keys), duplicates=duplicates, quarantined=rows, keys=tuple(keys))
 

@@ -42,11 +42,10 @@ def ingest_lines(
     state = IngestProgress()
     lines = _numbered(stream)
     while batch := list(islice(lines, BATCH)):
-        items = [_item(number, line) for number, line, _ in batch]
-        items_sent = [item for item in items if item is not None]
-        report = log.accept(sender, items_sent, channel="file")
+        items = [(number, item) for number, line, size in batch if (item := _item(line, size)) is not None]
+        report = log.accept(sender, [item for _, item in items], channel="file", lines=[number for number, _ in items])
         state = IngestProgress(
-            lines=state.lines + len(items_sent),
+            lines=state.lines + len(items),
             bytes_read=state.bytes_read + sum(size for _, _, size in batch),
             accepted=state.accepted + report.accepted,
             duplicates=state.duplicates + report.duplicates,
@@ -56,12 +55,12 @@ def ingest_lines(
     return state
 
 
-def _item(number: int, line: bytes) -> IncomingEvent | RefusedInput | None:
+def _item(line: bytes, size: int) -> IncomingEvent | RefusedInput | None:
     body = line.strip(_SPACE)
     if not body:
         return None
     item = read_event(body)
-    return item.model_copy(update={"line": number}) if isinstance(item, RefusedInput) else item
+    return item.model_copy(update={"size": size}) if isinstance(item, RefusedInput) else item
 
 
 def _numbered(stream: BinaryIO) -> Iterator[tuple[int, bytes, int]]:

@@ -78,7 +78,7 @@ def _digested(event: IncomingEvent, tenant: TenantId, sender: EventSourceKey, no
 
 def _tenant(claimed: TenantId | None, sender: EventSourceKey) -> TenantId | None:
     if claimed is None:
-        return sender.tenants[0] if sender.tenants else None
+        return sender.tenants[0]
     return claimed if claimed in sender.tenants else None
 
 

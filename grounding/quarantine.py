@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, insert, select
 from domain.ids import TenantId
 from domain.intake import Channel, QuarantinedInput, Refusal, RefusedInput
 from domain.ports import Ids
+from domain.principals import EventSourceKey
 from storage.tables.events import quarantine
 
 KEPT_BYTES = 4096
@@ -25,31 +26,33 @@ def store(
     ids: Ids,
     refused: Sequence[tuple[int, RefusedInput]],
     *,
-    tenant: TenantId | None,
-    source: str,
-    sender: str,
+    sender: EventSourceKey,
     channel: Channel,
     at: datetime,
+    lines: Sequence[int] = (),
 ) -> tuple[Refusal, ...]:
-    """Write one row per refused input within the caller's transaction; return the refusals in order."""
+    """Write one row per refused input, under its sender's first tenant; return the refusals in order.
+
+    `refused` holds (position in the batch, input); `lines` gives the line of a file for each position.
+    """
     if not refused:
         return ()
     rows = [
         {
             "id": ids.ulid(),
-            "tenant": tenant,
+            "tenant": sender.tenants[0],
             "received_at": at,
-            "source": source[:512],
-            "sender": sender,
+            "source": sender.source,
+            "sender": sender.id,
             "channel": channel,
             "reason": item.reason,
             "detail": _printable(item.detail)[:DETAIL_CHARS],
             "body": _printable(item.body[:KEPT_BYTES].decode(errors="replace")),
             "body_digest": "sha256:" + sha256(item.body).hexdigest(),
             "size": len(item.body) if item.size is None else item.size,
-            "line": item.line,
+            "line": lines[position] if item.line is None and lines else item.line,
         }
-        for _, item in refused
+        for position, item in refused
     ]
     connection.execute(insert(quarantine), rows)
     return tuple(
@@ -62,8 +65,8 @@ def _printable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-def listed(connection: Connection, tenant: TenantId | None, *, limit: int = 100) -> tuple[QuarantinedInput, ...]:
-    """Return the newest rows of one tenant, or with None those of senders nobody knew."""
+def listed(connection: Connection, tenant: TenantId, *, limit: int = 100) -> tuple[QuarantinedInput, ...]:
+    """Return the newest rows of one tenant."""
     query = (
         select(quarantine).where(quarantine.c.tenant == tenant).order_by(quarantine.c.received_at.desc()).limit(limit)
     )

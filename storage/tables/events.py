@@ -89,7 +89,7 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", String(26), primary_key=True),
-    Column("tenant", String(200)),
+    Column("tenant", String(200), nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("source", String(512), nullable=False),
     Column("sender", String(200), nullable=False),
