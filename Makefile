@@ -42,8 +42,10 @@ check: $(SYNCED) ## lint, format, types, layers, budgets
 	$(BIN)/lint-imports --no-logo
 	$(RUN) -m tests.architecture.budgets
 
-evals: $(SYNCED) ## score the diagnosis and the closed loop, beside floors and records
+evals: $(SYNCED) ## score the closed loop; with PETSHOP=dir or NEZHA=archive also the diagnosis on real telemetry
 	@$(OPSMESH) evals run --seed $(SEED)
+	@$(if $(PETSHOP),$(OPSMESH) evals dataset petshop $(PETSHOP))
+	@$(if $(NEZHA),$(OPSMESH) evals dataset nezha $(NEZHA))
 
 bench: $(SYNCED) ## measure the hot paths
 	@$(RUN) -m evals.bench
