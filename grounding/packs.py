@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from domain.base import TimeRange
+from domain.catalogue import SYMPTOM_TYPES
 from domain.desired import DesiredState
 from domain.errors import Invalid, Unavailable
 from domain.events import Event
@@ -24,7 +25,7 @@ from domain.evidence import (
     SignalKind,
     SpanStats,
 )
-from domain.ids import EnvironmentId, EventKey, TenantId
+from domain.ids import PLATFORM, EnvironmentId, TenantId
 from domain.incidents import Incident
 from domain.ports import Clock, RuntimeReader, SpanReader, TelemetryReader
 from domain.tenancy import RuntimeTenantBinding
@@ -79,11 +80,19 @@ class ReaderSource(Protocol):
         ...
 
 
-class EventLookup(Protocol):
-    """The event log, by key."""
+class EventWindow(Protocol):
+    """The event log's exact window query."""
 
-    def by_keys(self, tenant: TenantId, keys: Sequence[EventKey]) -> Sequence[Event]:
-        """Return the events of those keys that the tenant may see."""
+    def window(
+        self,
+        tenant: TenantId,
+        window: TimeRange,
+        *,
+        environment: EnvironmentId | None = None,
+        types: Sequence[str] = (),
+        limit: int = 1000,
+    ) -> Sequence[Event]:
+        """Return one tenant's events of the types whose time lies in the window, oldest first."""
         ...
 
 
@@ -127,7 +136,7 @@ class PackBuilder:
         self,
         *,
         readers: ReaderSource,
-        events: EventLookup,
+        events: EventWindow,
         past: PastIncidents | None,
         commands: OpenCommands | None,
         clock: Clock,
@@ -145,8 +154,8 @@ class PackBuilder:
         baseline = TimeRange(start=current.start - BASELINE, end=current.start)
         reading = _Reading()
         shelf = Shelf(TimeRange(start=baseline.start, end=current.end))
-        symptom_kind = self._symptoms(incident, shelf, reading)
         topology, bindings, desired = await self._structure(incident, reading)
+        symptom_kind = self._symptoms(incident, bindings, shelf, reading)
         entities = _entities(topology, incident.entities)
         series, changes, logs, spans = await self._telemetry(incident, entities, baseline, current, reading)
         reading.gaps += _missing(topology, entities, series, current)
@@ -176,18 +185,34 @@ class PackBuilder:
             items=tuple(in_order(shelf.items.values())),  # last: the shelf has seen everything above
         )
 
-    def _symptoms(self, incident: Incident, shelf: Shelf, reading: _Reading) -> SignalKind:
-        found = self._events.by_keys(incident.tenant, incident.events)
-        if len(found) < len(incident.events):
-            missing = len(incident.events) - len(found)
-            reading.gaps.append(DataGap(what=f"{missing} symptom events", why="not visible in this scope"))
+    def _symptoms(
+        self, incident: Incident, bindings: tuple[RuntimeTenantBinding, ...], shelf: Shelf, reading: _Reading
+    ) -> SignalKind:
+        """Shelve the symptom events and return what kind of signal the first of them is about.
+
+        A platform incident may have been told of by several tenants' events; nobody else sees more than their own.
+        """
+        several = {b.tenant for b in bindings} if incident.tenant == PLATFORM else set[TenantId]()
+        wanted = set(incident.events)
+        window = TimeRange(start=incident.opened_at - LEAD, end=incident.last_event_at + timedelta(seconds=1))
+        found = [
+            event
+            for tenant in sorted({incident.tenant, *several})
+            for event in self._events.window(
+                tenant, window, environment=incident.environment, types=sorted(SYMPTOM_TYPES)
+            )
+            if event.key in wanted
+        ]
+        if len(found) < len(wanted):
+            missing = len(wanted) - len(found)
+            reading.gaps.append(DataGap(what=f"{missing} symptom events", why="not visible in this scope or window"))
         kinds: list[SignalKind] = []
-        for event in found:
+        for event in sorted(found, key=lambda e: (e.time, e.key)):
             seen = sighting(event)
             if seen is not None and seen.rising:
                 shelf.symptom(event, seen.title)
                 kinds.append(_SIGNAL_KINDS.get(seen.signal, "other"))
-        told = [kind for kind in kinds if kind != "other"]
+        told: list[SignalKind] = [kind for kind in kinds if kind != "other"]
         return told[0] if told else DEFAULT_KIND
 
     async def _structure(
