@@ -66,7 +66,7 @@ def rank(observations: Observations) -> Ranking:
         return Ranking((), abstained=True, why="no entity below the symptom left its usual range")
     book = _Book()
     for one in direct:
-        _enter_excess(book, graph, one, _weight(one, traced=bool(slow)))
+        _enter_excess(book, graph, one, frozenset(slow) if one.dimension == "latency" else frozenset())
     _enter_spans(book, slow, scope)
     onset = _onset(observations, direct, local)
     _enter_circumstances(book, observations, local, onset, scope)
@@ -122,16 +122,15 @@ def _prioritised(direct: list[_Direct], observations: Observations) -> list[_Dir
     return [first, weaker]
 
 
-def _weight(direct: _Direct, *, traced: bool) -> float:
-    """Self time measured in traces beats self time inferred from metrics by subtraction."""
-    return c.WEIGHT_CIRCUMSTANCE if traced and direct.dimension == "latency" else direct.weight
-
-
-def _enter_excess(book: _Book, graph: Graph, direct: _Direct, factor: float) -> None:
+def _enter_excess(book: _Book, graph: Graph, direct: _Direct, traced: frozenset[str]) -> None:
+    """Enter each anomalous entity's own share. Time of traced entities is shown but not counted: spans measured the
+    same time, and better than subtraction can.
+    """
     total = sum(direct.own.values()) or sum(direct.mass.values()) or 1.0
     for entity, deviation in direct.hot.items():
         own, mass = direct.own[entity], direct.mass[entity]
         # what is explained away keeps a thousandth, so that fully explained entities still have an order
+        factor = 0.0 if entity in traced else direct.weight
         weight = factor * (own + 1e-3 * mass) / total
         text = f"{direct.dimension} {deviation.relative:+.0%} at {deviation.score:.1f} deviations"
         text += f", {own / mass:.0%} of the excess its own" if mass > 0 else ""

@@ -37,9 +37,13 @@ _COLUMNS: dict[str, tuple[SignalKind, str, str]] = {
 }
 _SEVERITIES: tuple[tuple[re.Pattern[str], Severity], ...] = (
     (re.compile(r"\b(?:FATAL|CRITICAL|PANIC)\b"), "critical"),
-    (re.compile(r"\b(?:ERROR|SEVERE)\b|\w+Exception\b"), "error"),
+    (re.compile(r"\b(?:ERROR|SEVERE)\b"), "error"),
     (re.compile(r"\bWARN(?:ING)?\b"), "warning"),
 )
+_HEAD = 120
+"""The level stands in the line's head, behind time and thread."""
+_BODY = 300
+"""What follows is the printed body of a reply: a template needs no more."""
 _RECORD = {1: 0.867, 3: 0.978, 5: 0.978}
 
 
@@ -118,7 +122,7 @@ class _Day:
         counts: dict[tuple[str, Severity, int], list[int]] = {}
         for column, lines in enumerate((self.quiet.logs, logs)):
             for line in lines:
-                key = (service_of(line.pod), severity_of(line.text), templater.add(line.text))
+                key = (service_of(line.pod), severity_of(line.text), templater.add(line.text[:_BODY]))
                 counts.setdefault(key, [0, 0])[column] += 1
         for (service, severity, number), (before, during) in counts.items():
             yield LogPattern(
@@ -191,7 +195,7 @@ class Nezha:
 def severity_of(text: str) -> Severity:
     """Return the severity a log line states, info when it states none."""
     for pattern, severity in _SEVERITIES:
-        if pattern.search(text):
+        if pattern.search(text, 0, _HEAD):
             return severity
     return "info"
 
