@@ -156,8 +156,8 @@ _CINDER: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="fleet-ingest", tenant="cinder-logistics", owner_team="cinder-data", tier=2, archetype="worker",
-        regions=BOTH, node_pool="shared", cpu_ms=25.0, io_ms=3.0, demand_rps=60.0, cpu_burst=5.0,
-        calls=(_call("fleet-db", 0.2), _call("event-bus", 0.2, 0.2)),
+        regions=BOTH, node_pool="shared", cpu_ms=25.0, io_ms=3.0, demand_rps=60.0, cpu_burst=20.0,
+        calls=(_call("fleet-db", 0.2), _call("event-bus", 0.05, 0.2)),
     ),
     ServiceSpec(
         id="fleet-db", tenant="cinder-logistics", owner_team="cinder-data", tier=1, archetype="database",

@@ -4,13 +4,15 @@ Truth is stored once per step; sampling noise is computed on reading from a fixe
 same numbers and not reading costs nothing.
 """
 
+from zlib import crc32
+
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import Invalid
 from runtime.simulator.flow import Ints
 from runtime.simulator.plant import Readings
-from runtime.simulator.queueing import Floats
+from runtime.simulator.queueing import LOGISTIC_NORMAL, Floats
 from runtime.simulator.streams import stream
 
 _BANK = 1 << 18
@@ -20,10 +22,10 @@ _STEP, _CHANNEL, _COLUMN = 2_654_435_761, 40_503, 2_246_822_519
 CHANNELS: tuple[str, ...] = (
     "request_rate", "error_share", "latency_mean_ms", "latency_p50_ms", "latency_p95_ms", "slow_share", "cpu_cores",
     "cpu_utilisation", "memory_mib", "pool_use", "cache_hit", "rejected", "shed", "timed_out", "downstream_failed",
-    "oom", "replicas_ready", "replicas_desired",
+    "oom", "self_ms", "own_failed", "tls_refused", "replicas_ready", "replicas_desired",
 )  # fmt: skip
 _INDEX = {name: k for k, name in enumerate(CHANNELS)}
-_FROM_READINGS = CHANNELS[:16]
+_FROM_READINGS = CHANNELS[:-2]
 # Channels that add over regions; all others are averaged by request rate, replicas-based ones by replicas.
 _SUMMED = frozenset({"request_rate", "cpu_cores", "replicas_ready", "replicas_desired", "oom"})
 _BY_REPLICAS = frozenset({"cpu_utilisation", "memory_mib", "pool_use"})
@@ -47,7 +49,7 @@ class History:
         ring = self._ring[row]
         for k, name in enumerate(_FROM_READINGS):
             ring[k] = getattr(readings, name)
-        ring[16], ring[17] = ready, desired
+        ring[-2], ring[-1] = ready, desired
         self.node_up[row] = node_up
         self.pool_use[row] = pool_use
         self.count += 1
@@ -87,3 +89,9 @@ class History:
             return np.clip(counted, 0.0, 1.0)
         spread = self._noise + (1.0 / np.sqrt(requests) if channel.startswith("latency") else 0.0)
         return np.maximum(value * (1.0 + spread * draw), 0.0)
+
+    def draws(self, concern: str, steps: Ints, column: int) -> Floats:
+        """(steps,) fixed uniform numbers in [0, 1) for rendering what was not stored."""
+        key = steps * _STEP + crc32(concern.encode()) * _CHANNEL + column * _COLUMN
+        # The normal CDF's logistic approximation turns the bank's normals into uniforms.
+        return 1.0 / (1.0 + np.exp(-LOGISTIC_NORMAL * self._bank[key % _BANK].astype(np.float64)))

@@ -1,5 +1,6 @@
 """What the platform tells others: changes that were made, and events on their way, some late or twice."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heappop, heappush
@@ -51,6 +52,8 @@ class Journal:
     changes: list[Change] = field(default_factory=list[Change])
     external: list[ExternalChange] = field(default_factory=list[ExternalChange])
     _queue: list[tuple[float, int, SentEvent]] = field(default_factory=list[tuple[float, int, SentEvent]])
+    courier: Callable[[SentEvent, float], tuple[float, ...]] | None = None
+    """Says when an event arrives, given when it was sent: at once where there is none."""
     _ids: int = 0
     _order: int = 0
 
@@ -80,7 +83,8 @@ class Journal:
             data=data.model_dump(mode="json"),
         )
         sent = SentEvent(tenant=TenantId(tenant), event=event)
-        self.deliver(sent, deliver_s)
+        for at_s in self.courier(sent, deliver_s) if self.courier else (deliver_s,):
+            self.deliver(sent, at_s)
         return sent
 
     def deliver(self, sent: SentEvent, at_s: float) -> None:

@@ -116,7 +116,7 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         slo_latency_ms=np.array([s.slo.latency_p95_ms for s in rows]),
         pool=pool_of,
         pool_cores=np.array([p.node_count * SKUS[p.sku].cores * ALLOCATABLE for p in spec.node_pools]),
-        # Slope chosen so that a tenth of a pool bursting doubles service times (order of published co-location studies).
+        # Service times double at 85 % of a pool's cores (order of published co-location studies).
         contention=np.full(len(spec.node_pools), 10.0 * spec.laws.contention),
         route=np.ones(edges),
         cached_edge=cached,

@@ -69,6 +69,8 @@ class Live:
     modifiers: dict[str, tuple[Modifier, ...]] = field(default_factory=dict[str, tuple[Modifier, ...]])
     touched: set[str] = field(default_factory=set[str])
     """Services whose state ever left the initial one; only these are folded again."""
+    held: set[str] = field(default_factory=set[str])
+    """Services whose pipeline is paused, as teams do for what is being worked on."""
     dirty: bool = True
     _route: Floats | None = None
 

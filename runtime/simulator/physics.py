@@ -23,8 +23,7 @@ from runtime.simulator.queueing import (
 
 # Collector cost rises in the last fifth of the heap (shape of published heap-size studies: Blackburn et al., 2004).
 GC_FROM, GC_COST = 0.8, 5.0
-# Node CPU use from which everybody on the pool waits for run queues. Use beyond requests is noticed at once: it takes the
-# CPU shares that neighbours count on (proportional-share scheduling of the Linux kernel).
+# Node CPU use from which everybody on the pool waits in run queues.
 CONTENTION_FROM = 0.75
 # After an out-of-memory kill the new processes start with this share of the headroom leaked away: kills are staggered.
 OOM_STAGGER = 0.3
@@ -83,6 +82,9 @@ def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Rea
         timed_out=answer.timed_out,
         downstream_failed=answer.downstream,
         oom=oom,
+        self_ms=(station.queue_s + station.own_s) * 1000.0,
+        own_failed=plant.error_share,
+        tls_refused=plant.tls_failure,
     )
 
 
@@ -177,10 +179,8 @@ def _remember(
     filled = 1.0 - np.exp(-arrivals * (1.0 - answer.downstream) * dt_s / plant.cache_fill_requests)
     state.cache_hit += (plant.cache_hit - state.cache_hit) * filled
     pools = len(plant.pool_cores)
-    bursting = np.maximum(station.cores_used - state.ready * plant.cores, 0.0)
     used = np.bincount(plant.pool, station.cores_used, pools) / plant.pool_cores
-    beyond = np.bincount(plant.pool, bursting, pools) / plant.pool_cores
-    state.steal = 1.0 + plant.contention * (np.maximum(used - CONTENTION_FROM, 0.0) + beyond)
+    state.steal = 1.0 + plant.contention * np.maximum(used - CONTENTION_FROM, 0.0)
     if oom.any():
         headroom = plant.memory_limit_mib - plant.memory_base_mib
         state.leaked_mib = np.where(oom > 0, OOM_STAGGER * np.minimum(state.leaked_mib, headroom), state.leaked_mib)

@@ -52,7 +52,7 @@ class Plant:
     pool_cores: Floats
     """(pools,) allocatable cores."""
     contention: Floats
-    """(pools,) slowdown per share of the pool's cores that is used beyond requests or beyond a busy pool."""
+    """(pools,) slowdown per share of the pool's cores that is used beyond what a busy pool holds."""
     route: Floats
     """(edges,) share of the caller's calls that goes to this callee's region."""
     cached_edge: Floats
@@ -132,3 +132,7 @@ class Readings:
     """Share of requests failed by a callee."""
     oom: Floats
     """1 where the memory limit was hit in this step."""
+    self_ms: Floats
+    """Mean time in the service itself, queue included."""
+    own_failed: Floats
+    tls_refused: Floats

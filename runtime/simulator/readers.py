@@ -3,8 +3,7 @@
 Series are per service over its regions, on a grid of `step_s` seconds (a multiple of the world's step, averaged).
 """
 
-from datetime import datetime, timedelta
-from math import ceil
+from datetime import datetime
 
 import numpy as np
 
@@ -13,10 +12,15 @@ from domain.evidence import ChangeRecord, MetricSeries, SignalKind
 from domain.ids import EvidenceId, TenantId
 from domain.topology import Certificate, ComputeTarget, DataStore, Edge, NodePool, RuntimeService, Topology
 from runtime.simulator.flow import Ints
+from runtime.simulator.loglines import log_lines, logs
 from runtime.simulator.pricing import SKUS
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
+from runtime.simulator.traces import spans
+from runtime.simulator.windows import address_of, steps_between
 from runtime.simulator.world import World
+
+__all__ = ["METRICS", "address_of", "changes", "log_lines", "logs", "metrics", "series_window", "spans", "topology"]
 
 # (metric as told, channel, kind, unit, statistic, factor)
 METRICS: tuple[tuple[str, str, SignalKind, str, str, float], ...] = (
@@ -39,23 +43,23 @@ def metrics(world: World, entity: str, metric: str, start: datetime, end: dateti
     row = next((m for m in METRICS if m[0] == metric), None)
     if row is None and metric != "cache_hit":
         raise Invalid(f"no such metric: {metric}", reason="unknown_metric")
-    steps = _steps(world, start, end)
+    steps = steps_between(world, start, end)
     service = entity.removeprefix("service/").removeprefix("external/")
     channel = row[1] if row else "cache_hit"
     values = world.history.service(channel, steps, world.layout.columns(service))
-    return [_instant(world, int(k)) for k in steps], values
+    return [world.instant(int(k) * world.spec.step_s) for k in steps], values
 
 
 def series_window(
     world: World, start: datetime, end: datetime, *, entities: tuple[str, ...] = (), step_s: int = 60
 ) -> tuple[MetricSeries, ...]:
     """All series of the entities (all when empty) over [start, end): services, externals, nodes, zones, certificates."""
-    steps = _steps(world, start, end)
+    steps = steps_between(world, start, end)
     per = max(1, round(step_s / world.spec.step_s))
     steps = steps[: len(steps) // per * per]
     if not len(steps):
         return ()
-    first = _instant(world, int(steps[0]))
+    first = world.instant(int(steps[0]) * world.spec.step_s)
     found: list[MetricSeries] = []
 
     def add(entity: str, row: tuple[str, SignalKind, str, str], values: Floats) -> None:
@@ -96,7 +100,7 @@ def _service_rows(world: World, service: ServiceSpec, steps: Ints) -> list[tuple
 def _infrastructure_rows(world: World, steps: Ints) -> list[tuple[str, tuple[str, SignalKind, str, str], Floats]]:
     history, rows = world.history, list[tuple[str, tuple[str, SignalKind, str, str], Floats]]()
     ring = steps % history.steps
-    ready: tuple[str, SignalKind, str, str] = ("ready", "availability", "1", "avg")
+    ready: tuple[str, SignalKind, str, str] = ("ready", "availability", "ratio", "avg")
     cpu: tuple[str, SignalKind, str, str] = ("cpu_utilisation", "saturation", "ratio", "avg")
     for k, node in enumerate(world.cluster.nodes):
         if node.exists:
@@ -119,11 +123,6 @@ def changes(world: World, start: datetime, end: datetime) -> tuple[ChangeRecord,
         for k, c in enumerate(world.journal.changes)
         if start <= c.at < end
     )  # fmt: skip
-
-
-def address_of(service: ServiceSpec) -> str:
-    """Address of a service or of a dependency run by others."""
-    return f"{'external' if service.external else 'service'}/{service.id}"
 
 
 def topology(world: World) -> Topology:
@@ -214,14 +213,3 @@ def _edges(world: World) -> tuple[Edge, ...]:
         service = name.removesuffix("-tls")
         edges.append(Edge(kind="secured_by", source=f"service/{service}", target=f"certificate/{name}"))
     return tuple(edges)
-
-
-def _steps(world: World, start: datetime, end: datetime) -> Ints:
-    """Steps whose interval ends in (start, end]: a reader sees a step once it is over."""
-    step = timedelta(seconds=world.spec.step_s)
-    first = max(0, ceil((start - world.spec.start) / step))
-    return world.history.rows(first, int((end - world.spec.start) / step))
-
-
-def _instant(world: World, step: int) -> datetime:
-    return world.instant(step * world.spec.step_s)

@@ -29,6 +29,8 @@ FRONT_ROOM, INNER_ROOM = 1.0, 2.5
 # Shared stores are sized for far more than today's peak: they cannot be scaled out in a hurry.
 STORE_TARGET = 0.25
 NODE_HEADROOM = 1.1
+# Worker slots over what the peak holds.
+SLOT_ROOM = 3.0
 
 
 def tuned(spec: WorldSpec) -> WorldSpec:
@@ -94,7 +96,7 @@ def _with_objectives(spec: WorldSpec) -> WorldSpec:
             service.model_copy(
                 update={
                     "slo": service.slo.model_copy(update={"latency_p95_ms": _two_digits(p95)}),
-                    "workers": max(16, 8 * ceil(inflight * 3.0 / 8.0)),
+                    "workers": max(16, 8 * ceil(inflight * SLOT_ROOM * service.cpu_burst / 8.0)),
                 }
             )
         )

@@ -3,7 +3,7 @@
 from domain.errors import NotFound
 from runtime.simulator.faults.base import Answer, Draw, Ending, Fault, Truth
 from runtime.simulator.faults.config import CONFIG_REGRESSION
-from runtime.simulator.faults.dependencies import DEPENDENCY_ERRORS, DEPENDENCY_SLOW
+from runtime.simulator.faults.dependencies import DEPENDENCY_FAILING, DEPENDENCY_SLOW
 from runtime.simulator.faults.deploys import DEPLOY_ERRORS, DEPLOY_LATENCY, DEPLOY_LEAK
 from runtime.simulator.faults.load import CAPACITY_SHORTFALL, NOISY_NEIGHBOUR, PASSING_SURGE, TRAFFIC_SURGE
 from runtime.simulator.faults.places import NODE_LOSS, ZONE_LOSS
@@ -21,7 +21,7 @@ FAULTS: tuple[Fault, ...] = (
     CAPACITY_SHORTFALL,
     NOISY_NEIGHBOUR,
     DEPENDENCY_SLOW,
-    DEPENDENCY_ERRORS,
+    DEPENDENCY_FAILING,
     CONFIG_REGRESSION,
     NODE_LOSS,
     ZONE_LOSS,
@@ -55,7 +55,7 @@ def inject(world: World, drawn: Draw) -> Truth:
     row.inject(world, drawn)
     return Truth(
         fault=row.name, fault_class=row.fault_class, entity=drawn.entity, ending=row.ending,
-        self_heals=row.self_heals, since=world.now, answers=answers,
+        self_heals=row.self_heals, since=world.now, answers=answers, also=drawn.also,
     )  # fmt: skip
 
 

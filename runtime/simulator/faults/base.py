@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from domain.base import Frozen, UtcDatetime
 from domain.command_kinds import CommandKind
@@ -23,7 +23,7 @@ class Answer(Frozen):
 
     kind: CommandKind
     target: str
-    arguments: dict[str, JsonValue] = {}
+    arguments: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
 
 
 class Truth(Frozen):
@@ -36,6 +36,8 @@ class Truth(Frozen):
     self_heals: bool
     since: UtcDatetime
     answers: tuple[Answer, ...]
+    also: tuple[str, ...] = ()
+    """Other addresses that name the same thing rightly."""
 
 
 class Draw(Frozen):
@@ -43,8 +45,9 @@ class Draw(Frozen):
 
     fault: str
     entity: str
-    numbers: dict[str, float] = {}
-    names: dict[str, str] = {}
+    numbers: dict[str, float] = Field(default_factory=dict[str, float])
+    names: dict[str, str] = Field(default_factory=dict[str, str])
+    also: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

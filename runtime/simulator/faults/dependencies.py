@@ -48,4 +48,4 @@ def _row(name: str, field: str, low: float, high: float) -> Fault:
 
 # Slower by most of a caller's patience (two seconds here), so that some calls time out and some only drag.
 DEPENDENCY_SLOW = _row("dependency_slow", "io_ms", 700.0, 1400.0)
-DEPENDENCY_ERRORS = _row("dependency_errors", "error_share", 0.5, 0.8)
+DEPENDENCY_FAILING = _row("dependency_failing", "error_share", 0.5, 0.8)

@@ -12,25 +12,38 @@ from runtime.simulator.world import World
 PASSES_AFTER_S = 420.0
 
 
-def _room(world: World, service: str, burst: float = 1.0) -> float:
+def _room(world: World, service: str) -> float:
     """How many times today's demand the largest replicas its policy allows could serve at full CPU."""
     state, columns = world.live.services[service], world.layout.columns(service)
     most = state.scaling.max_replicas if state.scaling else state.replicas
-    capacity = most * state.cpu_millicores * burst / float(world.plant.cpu_ms[columns].mean()) * len(columns)
+    capacity = most * state.cpu_millicores / float(world.plant.cpu_ms[columns].mean()) * len(columns)
     offset = world.spec.regions[0].utc_offset_h
     return capacity / float(world.demand.base[columns].sum() * daily_shape(world.now, offset))
 
 
 def _drawer(
-    name: str, candidates: Callable[[World], list[str]], low: float, high: float, *, bursting: bool = False
+    name: str, candidates: Callable[[World], list[str]], low: float, high: float
 ) -> Callable[[World, np.random.Generator], Draw]:
     def draw(world: World, rng: np.random.Generator) -> Draw:
         service = pick(rng, candidates(world))
-        burst = world.spec.services[world.layout.service_index[service]].cpu_burst if bursting else 1.0
-        numbers = {"factor": float(rng.uniform(low, high)) * _room(world, service, burst)}
+        numbers = {"factor": float(rng.uniform(low, high)) * _room(world, service)}
         return Draw(fault=name, entity=f"service/{service}", numbers=numbers, names={"service": service})
 
     return draw
+
+
+def _crowding(world: World, rng: np.random.Generator) -> Draw:
+    """Demand that fills the cores its neighbours left free, on a service whose CPU is not limited."""
+    service = pick(rng, unlimited_entries(world))
+    columns = world.layout.columns(service)
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    used = world.history.truth("cpu_cores", steps, list(range(world.layout.size))).mean(axis=0)
+    pool = int(world.layout.pool_of[columns[0]])
+    everything = float(used[world.layout.pool_of == pool].sum())
+    own = float(used[columns[0]])
+    wanted = float(rng.uniform(1.15, 1.35)) * float(world.plant.pool_cores[pool]) - (everything - own)
+    numbers = {"factor": wanted / own}
+    return Draw(fault="noisy_neighbour", entity=f"service/{service}", numbers=numbers, names={"service": service})
 
 
 def _surge(world: World, draw: Draw) -> None:
@@ -83,13 +96,13 @@ TRAFFIC_SURGE = Fault(
     inject=_surge, undo=_subside, answers=_surge_answers,
 )  # fmt: skip
 CAPACITY_SHORTFALL = Fault(
-    "capacity_shortfall", "capacity_shortfall", "recover", self_heals=False,
+    "capacity_shortfall", "traffic_surge", "recover", self_heals=False,
     draw=_drawer("capacity_shortfall", fixed_entries, 1.2, 1.5), inject=_surge, undo=_subside,
     answers=_shortfall_answers,
 )  # fmt: skip
 NOISY_NEIGHBOUR = Fault(
     "noisy_neighbour", "noisy_neighbour", "recover", self_heals=False,
-    draw=_drawer("noisy_neighbour", unlimited_entries, 0.6, 0.8, bursting=True), inject=_surge, undo=_subside,
+    draw=_crowding, inject=_surge, undo=_subside,
     answers=_noisy_answers,
 )  # fmt: skip
 PASSING_SURGE = Fault(

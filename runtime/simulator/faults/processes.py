@@ -4,7 +4,7 @@ import numpy as np
 
 from runtime.simulator.faults.base import Answer, Draw, Fault
 from runtime.simulator.faults.dependencies import lift
-from runtime.simulator.faults.targets import inflight_per_replica, own, pick, scalable
+from runtime.simulator.faults.targets import inflight_per_replica, leaning_on_cache, pick, scalable
 from runtime.simulator.live import Modifier
 from runtime.simulator.world import World
 
@@ -55,8 +55,7 @@ def _resize(world: World, draw: Draw) -> tuple[Answer, ...]:
 
 
 def _cache_draw(world: World, rng: np.random.Generator) -> Draw:
-    caching = [s.id for s in own(world) if s.cache_hit > 0.0]
-    service = pick(rng, caching)
+    service = pick(rng, leaning_on_cache(world))
     return Draw(fault="cache_flush", entity=f"service/{service}", names={"service": service})
 
 

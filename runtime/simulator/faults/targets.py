@@ -84,3 +84,20 @@ def callers_of(world: World, service: str) -> list[str]:
                 found.append(caller.id)
                 todo.append(caller.id)
     return found
+
+
+def leaning_on_cache(world: World) -> list[str]:
+    """Services whose cold cache would overload what stands behind it; the one that comes closest where none would."""
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    expected: dict[str, float] = {}
+    for service in own(world):
+        for call in service.calls if service.cache_hit > 0.0 else ():
+            if call.on_cache_miss:
+                store = world.layout.columns(call.to)
+                rate = world.history.truth("request_rate", steps, world.layout.columns(service.id)).sum(axis=1).mean()
+                load = world.history.truth("request_rate", steps, store).sum(axis=1).mean()
+                used = world.history.truth("cpu_utilisation", steps, store).mean()
+                more = rate * call.per_request * service.cache_hit / max(load, 1e-9)
+                expected[service.id] = float(used * (1.0 + more))
+    overloading = [name for name, use in expected.items() if use > 1.1]
+    return overloading or sorted(expected, key=lambda name: expected[name])[-1:]
