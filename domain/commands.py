@@ -110,6 +110,8 @@ class FieldUndo(Frozen):
     written: JsonValue
     restore: JsonValue
     existed: bool = True
+    restore_until: UtcDatetime | None = None
+    """The field held somebody's override until this instant, and shall again."""
 
 
 class Inverse(Frozen):

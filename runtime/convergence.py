@@ -1,0 +1,101 @@
+"""Convergence: makes the target follow what the store has committed, as often as it takes.
+
+The store decides, the target follows: a crash or an unreachable target between commit and effect is made good by the
+next call. Ended overrides and the platform teams' own deployments are taken up here too.
+"""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from domain.base import Digest, Frozen, digest_of
+from domain.changes import Patch
+from domain.desired import DesiredState, apply_patches
+from domain.errors import Unavailable
+from domain.ids import CommandId, EnvironmentId, PrincipalId
+from domain.ports import Clock, Engine
+from domain.runtime_api import OperationRecord
+from runtime import operations, state
+from runtime.ports import RuntimeTarget
+from storage.engine import Database
+
+
+class Lag(Frozen):
+    """Something the target could not follow yet."""
+
+    environment: EnvironmentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """Drives one target. Calls for one environment queue behind each other, so an old state never lands last."""
+
+    database: Database
+    clock: Clock
+    engine: Engine
+    target: RuntimeTarget
+    _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    async def reconcile(self) -> tuple[Lag, ...]:
+        """Bring every environment and open operation up to date; what could not follow is returned, not raised."""
+        with self.database.read() as connection:
+            found = state.names(connection)
+        lags: list[Lag] = []
+        for environment in found:
+            if (lag := await self.follow(environment)) is not None:
+                lags.append(lag)
+        with self.database.read() as connection:
+            waiting = operations.open_ones(connection)
+        lags += [lag for record in waiting if (lag := await self.perform(record)) is not None]
+        return tuple(lags)
+
+    async def absorb(self, environment: EnvironmentId) -> None:
+        """Take what the platform's teams changed themselves into desired state, one version per write."""
+        async with self._locks[environment]:
+            await self._absorb(environment)
+
+    async def _absorb(self, environment: EnvironmentId) -> None:
+        for actor, patch in await self.target.drain(environment):
+            self._take(environment, actor, patch)
+
+    def _take(self, environment: EnvironmentId, actor: str, patch: Patch) -> None:
+        at = self.clock.now()
+        with self.database.begin() as connection:
+            before = state.current(connection, environment)
+            after = apply_patches(before, [patch], command=CommandId(f"platform:{actor}"), at=at)
+            state.append(connection, after, actor=PrincipalId(actor), key=None, at=at)
+
+    async def follow(self, environment: EnvironmentId, *, key: str | None = None) -> Lag | None:
+        """Make the newest effective state live; None when the target holds it."""
+        async with self._locks[environment]:
+            # An engine is handed whole documents: what others wrote meanwhile must be in it, or it would be undone.
+            await self._absorb(environment)
+            with self.database.read() as connection:
+                desired = state.current(connection, environment)
+                held = state.actuated(connection, environment)
+            digest = self._effective_digest(desired)
+            if held == (desired.version, digest):
+                return None
+            try:
+                await self.engine.apply(desired, key=key or f"{environment}@{desired.version}:{digest}")
+            except Unavailable as error:
+                return Lag(environment=environment, reason=str(error))
+            with self.database.begin() as connection:
+                state.mark_actuated(connection, environment, desired.version, digest)
+            return None
+
+    async def perform(self, record: OperationRecord) -> Lag | None:
+        """Make the target do an accepted operation; None when it is done."""
+        if not record.done:
+            try:
+                service = record.target.partition("/")[2]
+                await self.target.restart(record.environment, service, key=record.idempotency_key)
+            except Unavailable as error:
+                return Lag(environment=record.environment, reason=str(error))
+            with self.database.begin() as connection:
+                operations.finish(connection, record.id)
+        return None
+
+    def _effective_digest(self, desired: DesiredState) -> Digest:
+        return digest_of(desired.effective(self.clock.now()))

@@ -1,0 +1,88 @@
+"""What changes between two states of an environment, field by field: the form of every embedded preview.
+
+Fields are compared as JSON leaves, so a preview names exactly what is written and nothing that stays.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from domain.base import digest_of
+from domain.changes import Patch, ResourceChange
+from domain.desired import DesiredState, EnvironmentState, read_path
+
+SECTIONS: tuple[tuple[str, str], ...] = (
+    ("services", "service"),
+    ("node_pools", "node_pool"),
+    ("data_stores", "data_store"),
+    ("tenants", "tenant"),
+)
+"""Sections of a desired-state document and the entity kind that stands in addresses."""
+_KIND = dict(SECTIONS)
+
+
+def address_of(path: Sequence[str]) -> str:
+    """Return the address of the resource a path lies in: ("services", "a", "version") is `service/a`."""
+    return f"{_KIND[path[0]]}/{path[1]}"
+
+
+def state_changes(before: EnvironmentState, after: EnvironmentState) -> tuple[ResourceChange, ...]:
+    """Return every field that differs, by address and path."""
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return tuple(
+        change
+        for section, kind in SECTIONS
+        for name in sorted({*old[section], *new[section]})
+        for change in _resource(f"{kind}/{name}", old[section].get(name), new[section].get(name))
+    )
+
+
+def override_changes(before: DesiredState, after: DesiredState, at: datetime) -> tuple[ResourceChange, ...]:
+    """Return the overrides begun or ended: a preview also says until when a temporary value holds."""
+    old = {o.path: o for o in before.overrides if o.expires_at > at}
+    new = {o.path: o for o in after.overrides if o.expires_at > at}
+    return tuple(
+        ResourceChange(
+            address=address_of(path),
+            operation="update",
+            path=".".join(("override", *path[2:])),
+            before=old[path].expires_at.isoformat() if path in old else None,
+            after=new[path].expires_at.isoformat() if path in new else None,
+        )
+        for path in sorted({*old, *new})
+        if old.get(path) != new.get(path)
+    )
+
+
+def patches_between(before: EnvironmentState, after: EnvironmentState) -> tuple[Patch, ...]:
+    """Return the patches that turn one state into the other, one per differing leaf."""
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return tuple(
+        Patch(op="remove", path=path) if value is None and read_path(old, path) is not None else _set(path, value)
+        for path, value in _leaves((), old, new)
+    )
+
+
+def _set(path: tuple[str, ...], value: JsonValue) -> Patch:
+    return Patch(op="set", path=path, value=value)
+
+
+def _resource(address: str, old: JsonValue, new: JsonValue) -> Iterator[ResourceChange]:
+    if old is None:
+        yield ResourceChange(address=address, operation="create", after=new)
+    elif new is None:
+        yield ResourceChange(address=address, operation="delete", before=old)
+    else:
+        for path, value in _leaves((), old, new):
+            yield ResourceChange(
+                address=address, operation="update", path=".".join(path), before=read_path(old, path), after=value
+            )
+
+
+def _leaves(path: tuple[str, ...], old: JsonValue, new: JsonValue) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _leaves((*path, key), old.get(key), new.get(key))
+    elif digest_of(old) != digest_of(new):
+        yield path, new

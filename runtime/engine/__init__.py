@@ -1,0 +1,1 @@
+"""Engines: what turns a desired-state document into changes of a compute target."""

@@ -1,0 +1,1 @@
+"""Compute targets: where desired state becomes live. All of them pass one contract suite."""

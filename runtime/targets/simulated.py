@@ -1,0 +1,85 @@
+"""The simulated compute target: the runtime's ports over one World, by its actuators and readers alone."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from domain.changes import Patch
+from domain.desired import EnvironmentState, TenantState
+from domain.errors import NotFound
+from domain.evidence import ChangeRecord, LogPattern, MetricSeries, SpanStats
+from domain.ids import EnvironmentId
+from domain.topology import Topology
+from runtime.simulator import actuators, readers
+from runtime.simulator.world import World
+
+ACTOR = "opsmesh"
+
+
+class SimulatedTarget:
+    """A RuntimeTarget and EffectCounter over one world, which is one environment."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def apply(self, environment: EnvironmentId, state: EnvironmentState, *, key: str) -> None:
+        """Make the state live; the world carries out each key once."""
+        actuators.apply_desired(self._of(environment), state, key, actor=ACTOR)
+
+    async def restart(self, environment: EnvironmentId, service: str, *, key: str) -> None:
+        """Restart the replicas of a service one after another."""
+        actuators.restart(self._of(environment), service, key, actor=ACTOR)
+
+    async def live(self, environment: EnvironmentId) -> EnvironmentState:
+        """Return what runs now."""
+        world = self._of(environment)
+        limits = dict(zip(world.demand.tenants, world.throttle_rps, strict=True))
+        return EnvironmentState(
+            services=dict(world.live.services),
+            node_pools=dict(world.node_pools),
+            data_stores=dict(world.data_stores),
+            tenants={t: TenantState(rate_limit_rps=None if np.isinf(v) else float(v)) for t, v in limits.items()},
+        )
+
+    def effects(self, key: str) -> int:
+        """Return how many times an effect took place under the key."""
+        return self._world.effects.get(key, 0)
+
+    async def topology(self, environment: EnvironmentId) -> Topology:
+        """Return the whole topology."""
+        return readers.topology(self._of(environment))
+
+    async def drain(self, environment: EnvironmentId) -> Sequence[tuple[str, Patch]]:
+        """Return what release pipelines and people wrote since the last call."""
+        return [
+            (c.actor, Patch(op="remove" if c.after is None else "set", path=c.path, value=c.after))
+            for c in self._of(environment).journal.drain_external()
+        ]
+
+    async def series(
+        self, environment: EnvironmentId, entities: Sequence[str], start: datetime, end: datetime
+    ) -> tuple[MetricSeries, ...]:
+        """Return all series of the entities (all when empty) over [start, end)."""
+        return readers.series_window(self._of(environment), start, end, entities=tuple(entities))
+
+    async def changes(self, environment: EnvironmentId, start: datetime, end: datetime) -> tuple[ChangeRecord, ...]:
+        """Return the platform's change feed, oldest first."""
+        return readers.changes(self._of(environment), start, end)
+
+    async def logs(
+        self, environment: EnvironmentId, start: datetime, split: datetime, end: datetime
+    ) -> tuple[LogPattern, ...]:
+        """Return log patterns with counts in [start, split) and [split, end)."""
+        return readers.logs(self._of(environment), start, split, end)
+
+    async def spans(
+        self, environment: EnvironmentId, start: datetime, split: datetime, end: datetime
+    ) -> tuple[SpanStats, ...]:
+        """Return span statistics in [start, split) and [split, end)."""
+        return readers.spans(self._of(environment), start, split, end)
+
+    def _of(self, environment: EnvironmentId) -> World:
+        if environment != self._world.spec.environment:
+            raise NotFound("no such environment")
+        return self._world

@@ -1,0 +1,46 @@
+"""Actions: every effect the mesh can have on a runtime. A new action is one file and one line here.
+
+The name is what `domain.command_kinds` calls `tool`.
+"""
+
+from typing import Protocol
+
+from domain.ports import Action, ActionVerifier
+from tools.actions.configure import Configure
+from tools.actions.resize import Resize
+from tools.actions.restart import Restart
+from tools.actions.rollback import Rollback
+from tools.actions.scale import Scale
+from tools.actions.scaling_policy import UpdateScalingPolicy
+from tools.actions.throttle import Throttle
+from tools.actions.ticket import OpenTicket
+from tools.actions.traffic_shift import ShiftTraffic
+from tools.client import RuntimeClient
+
+
+class Tool(Action, ActionVerifier, Protocol):
+    """An action with its verification and undo."""
+
+
+class MakeTool(Protocol):
+    """Binds an action to a runtime."""
+
+    def __call__(self, client: RuntimeClient) -> Tool: ...
+
+
+ACTIONS: tuple[tuple[str, MakeTool], ...] = (
+    ("scale", Scale),
+    ("resize", Resize),
+    ("rollback", Rollback),
+    ("restart", Restart),
+    ("configure", Configure),
+    ("traffic_shift", ShiftTraffic),
+    ("throttle", Throttle),
+    ("scaling_policy", UpdateScalingPolicy),
+    ("ticket", OpenTicket),
+)
+
+
+def bind_actions(client: RuntimeClient) -> dict[str, Tool]:
+    """Return every action by tool name, bound to one runtime. The client's principal must read as the platform."""
+    return {name: make(client) for name, make in ACTIONS}
