@@ -41,10 +41,7 @@ class Convergence:
         """Bring every environment and open operation up to date; what could not follow is returned, not raised."""
         with self.database.read() as connection:
             found = state.names(connection)
-        lags: list[Lag] = []
-        for environment in found:
-            if (lag := await self.follow(environment)) is not None:
-                lags.append(lag)
+        lags = [lag for environment in found if (lag := await self.follow(environment)) is not None]
         with self.database.read() as connection:
             waiting = operations.open_ones(connection)
         lags += [lag for record in waiting if (lag := await self.perform(record)) is not None]

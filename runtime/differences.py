@@ -11,15 +11,16 @@ from pydantic import JsonValue
 from domain.base import digest_of
 from domain.changes import Patch, ResourceChange
 from domain.desired import DesiredState, EnvironmentState, read_path
+from domain.topology import EntityKind
 
-SECTIONS: tuple[tuple[str, str], ...] = (
+SECTIONS: tuple[tuple[str, EntityKind], ...] = (
     ("services", "service"),
     ("node_pools", "node_pool"),
     ("data_stores", "data_store"),
     ("tenants", "tenant"),
 )
 """Sections of a desired-state document and the entity kind that stands in addresses."""
-_KIND = dict(SECTIONS)
+_KIND: dict[str, EntityKind] = dict(SECTIONS)
 
 
 def address_of(path: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The one door: every write to the runtime comes through here, and takes effect only with a valid one-time grant.
 
-A dry run has no effect, a write without a grant becomes a proposal, a write with one is committed with its ledger row,
-its used grant and its fencing mark in one transaction; then the target follows. The same key again gets the same answer.
+A dry run has no effect, a write without a grant becomes a proposal. A write with one is committed with its ledger row,
+its used grant and its fencing marks in one transaction; then the target follows. The same key again: the same answer.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

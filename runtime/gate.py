@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import jwt
+from jwt.types import Options
 from pydantic import ValidationError
 
 from domain.base import Digest
@@ -16,7 +17,7 @@ from domain.errors import Refused
 from domain.ids import EnvironmentId, TenantId
 
 ALGORITHM = "EdDSA"
-_OPTIONS = {
+_OPTIONS: Options = {
     "verify_signature": True,
     "verify_exp": False,
     "verify_iat": False,

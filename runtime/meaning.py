@@ -31,7 +31,8 @@ class Meaning(Frozen):
 def meaning_of(patches: Sequence[Patch], state: EnvironmentState, at: datetime) -> Meaning:
     """Return the command the patches stand for. Raises Invalid where they are none, or more than one."""
     found = [_row(patch) for patch in patches]
-    kinds, targets = {kind for kind, _ in found}, {address_of(patch.path) for patch in patches}
+    kinds: set[CommandKind] = {kind for kind, _ in found}
+    targets = {address_of(patch.path) for patch in patches}
     # Resize is the only kind that two patches make together.
     if len(kinds) != 1 or len(targets) != 1 or (len(patches) > 1 and kinds != {"service.resize"}):
         raise Invalid("one write is one command: send the patches one by one", reason="not_one_command")

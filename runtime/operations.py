@@ -2,7 +2,7 @@
 transaction, done when the target has followed.
 """
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from domain.ids import EnvironmentId, TenantId
 from domain.runtime_api import OperationKind, OperationRecord
@@ -18,12 +18,16 @@ def find(
     connection: Connection, tenant: TenantId, environment: EnvironmentId, operation: str
 ) -> OperationRecord | None:
     """Return the operation of that id within the tenant's scope."""
-    row = connection.execute(
-        select(operations).where(
-            operations.c.id == operation, operations.c.tenant == tenant, operations.c.environment == environment
+    row = (
+        connection.execute(
+            select(operations).where(
+                operations.c.id == operation, operations.c.tenant == tenant, operations.c.environment == environment
+            )
         )
-    ).first()
-    return None if row is None else _record(row)
+        .mappings()
+        .first()
+    )
+    return None if row is None else OperationRecord.model_validate(dict(row))
 
 
 def latest(
@@ -36,7 +40,7 @@ def latest(
         .order_by(operations.c.accepted_at.desc(), operations.c.id.desc())
         .limit(limit)
     )
-    return [_record(row) for row in rows]
+    return [OperationRecord.model_validate(dict(row)) for row in rows.mappings()]
 
 
 def open_ones(connection: Connection) -> list[OperationRecord]:
@@ -44,13 +48,9 @@ def open_ones(connection: Connection) -> list[OperationRecord]:
     rows = connection.execute(
         select(operations).where(operations.c.done.is_(False)).order_by(operations.c.accepted_at, operations.c.id)
     )
-    return [_record(row) for row in rows]
+    return [OperationRecord.model_validate(dict(row)) for row in rows.mappings()]
 
 
 def finish(connection: Connection, operation: str) -> None:
     """Record that the target has followed."""
     connection.execute(update(operations).where(operations.c.id == operation).values(done=True))
-
-
-def _record(row: Row[tuple[object, ...]]) -> OperationRecord:
-    return OperationRecord.model_validate(dict(row._mapping))  # noqa: SLF001  # the documented public view of a row

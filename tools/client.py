@@ -6,11 +6,11 @@ unknown, and whoever called asks by idempotency key instead of trying again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import httpx
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from domain.base import Frozen
@@ -67,7 +67,7 @@ class RuntimeClient:
     http: httpx.AsyncClient
     token: str
     tenant: TenantId = PLATFORM
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     pause: Pause = asyncio.sleep
 
     def for_tenant(self, tenant: TenantId) -> "RuntimeClient":
@@ -83,7 +83,7 @@ class RuntimeClient:
         self,
         method: str,
         path: str,
-        body: Mapping[str, JsonValue],
+        body: Frozen,
         *,
         key: str,
         grant: str,
@@ -102,7 +102,7 @@ class RuntimeClient:
         except Unavailable as error:
             raise OutcomeUnknown(str(error), reason="outcome_unknown") from error
 
-    async def preview(self, method: str, path: str, body: Mapping[str, JsonValue], shape: TypeAdapter[T]) -> T:
+    async def preview(self, method: str, path: str, body: Frozen, shape: TypeAdapter[T]) -> T:
         """Send a dry run, which has no effect and is retried like a read."""
         answer = await self._retried(lambda: self._call(method, path, params={"dryRun": "true"}, body=body, headers={}))
         return _parse(shape, answer)
@@ -130,9 +130,9 @@ class RuntimeClient:
         *,
         headers: Mapping[str, str],
         params: Params | None = None,
-        body: Mapping[str, JsonValue] | None = None,
+        body: Frozen | None = None,
     ) -> Answer:
-        content = None if body is None else _JSON.dump_json(dict(body))
+        content = None if body is None else body.model_dump_json(exclude_defaults=True).encode()
         if content is not None and len(content) > self.limits.input_bytes:
             raise Invalid("the request is larger than the runtime takes", reason="input_limit")
         request = self.http.build_request(
@@ -173,7 +173,6 @@ class RuntimeClient:
         raise _error(response.status_code, bytes(content))
 
 
-_JSON: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 _FAMILIES: dict[int, type[OpsmeshError]] = {
     400: Invalid,
     401: Unauthenticated,

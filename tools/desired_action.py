@@ -16,6 +16,7 @@ from domain.desired import DesiredState, read_path
 from domain.errors import Conflict, Invalid
 from domain.ids import PLATFORM, EnvironmentId
 from domain.outcomes import ActionPlan, EffectReceipt
+from domain.runtime_api import PatchBody
 from domain.topology import EntityRef, Topology
 from tools.affected import affected_by
 from tools.client import RuntimeClient
@@ -73,8 +74,14 @@ class DesiredAction(ABC, Generic[A]):
             return EffectReceipt(
                 idempotency_key=command.idempotency_key, status="applied", detail="nothing was left to take back"
             )
-        body = {"patches": [patch.model_dump(mode="json") for patch in command.patches]}
-        return await send(self._client, command, "PATCH", place(command.environment, "desired-state"), body, grant)
+        return await send(
+            self._client,
+            command,
+            "PATCH",
+            place(command.environment, "desired-state"),
+            PatchBody(patches=command.patches),
+            grant,
+        )
 
     async def status(self, command: Command) -> EffectReceipt:
         """Ask the runtime whether the effect happened."""

@@ -1,9 +1,8 @@
 """Sending a granted write, and asking afterwards what became of it under its idempotency key."""
 
-from collections.abc import Mapping
+from pydantic import TypeAdapter, ValidationError
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
-
+from domain.base import Frozen
 from domain.commands import Command
 from domain.errors import NotFound, OutcomeUnknown, Refused
 from domain.outcomes import EffectReceipt
@@ -15,7 +14,7 @@ _EFFECT = TypeAdapter(EffectAnswer)
 
 
 async def send(
-    client: RuntimeClient, command: Command, method: str, path: str, body: Mapping[str, JsonValue], grant: str
+    client: RuntimeClient, command: Command, method: str, path: str, body: Frozen, grant: str
 ) -> EffectReceipt:
     """Send the write for the command's tenant. Raises Refused when it was only proposed, else as the client does."""
     answer = await client.for_tenant(command.tenant).write(

@@ -32,7 +32,7 @@ class RecordedAction(ABC, Generic[A]):
         self._client = client
 
     @abstractmethod
-    def body(self, wanted: A) -> dict[str, JsonValue]:
+    def body(self, wanted: A) -> Frozen:
         """Return the request that the arguments mean."""
 
     async def plan(self, proposal: Proposal, *, at: datetime) -> ActionPlan:
@@ -71,6 +71,6 @@ class RecordedAction(ABC, Generic[A]):
         """Plan nothing: there is nothing lasting."""
         return ActionPlan(preview=(), inverse=Inverse(note="nothing lasting to take back"), affected=command.affected)
 
-    def _body(self, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def _body(self, arguments: dict[str, JsonValue]) -> Frozen:
         wanted: A = self.arguments.model_validate(arguments)  # pyright: ignore[reportAssignmentType]  # `arguments` is the class of A
         return self.body(wanted)

@@ -1,6 +1,6 @@
 """Reads of signals over a bounded window: metrics in bulk, what changed, log patterns, span statistics."""
 
-# ruff: noqa: FAST003  # the environment in every path is read by the `access` dependency
+# the environment in every path is read by the `access` dependency
 
 from datetime import datetime, timedelta
 from typing import Annotated

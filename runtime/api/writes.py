@@ -4,7 +4,7 @@
 200 with a preview (`dryRun`).
 """
 
-# ruff: noqa: FAST003  # the environment in every path is read by the `access` dependency
+# the environment in every path is read by the `access` dependency
 
 from typing import Annotated
 

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
 from domain.changes import Patch
-from domain.desired import EnvironmentState, TenantState
+from domain.desired import EnvironmentState
 from domain.errors import NotFound
 from domain.evidence import ChangeRecord, LogPattern, MetricSeries, SpanStats
 from domain.ids import EnvironmentId
 from domain.topology import Topology
-from runtime.simulator import actuators, readers
+from runtime.simulator import actuators, loglines, readers, traces
 from runtime.simulator.world import World
 
 ACTOR = "opsmesh"
@@ -33,14 +31,7 @@ class SimulatedTarget:
 
     async def live(self, environment: EnvironmentId) -> EnvironmentState:
         """Return what runs now."""
-        world = self._of(environment)
-        limits = dict(zip(world.demand.tenants, world.throttle_rps, strict=True))
-        return EnvironmentState(
-            services=dict(world.live.services),
-            node_pools=dict(world.node_pools),
-            data_stores=dict(world.data_stores),
-            tenants={t: TenantState(rate_limit_rps=None if np.isinf(v) else float(v)) for t, v in limits.items()},
-        )
+        return self._of(environment).environment_state()
 
     def effects(self, key: str) -> int:
         """Return how many times an effect took place under the key."""
@@ -71,13 +62,13 @@ class SimulatedTarget:
         self, environment: EnvironmentId, start: datetime, split: datetime, end: datetime
     ) -> tuple[LogPattern, ...]:
         """Return log patterns with counts in [start, split) and [split, end)."""
-        return readers.logs(self._of(environment), start, split, end)
+        return loglines.logs(self._of(environment), start, split, end)
 
     async def spans(
         self, environment: EnvironmentId, start: datetime, split: datetime, end: datetime
     ) -> tuple[SpanStats, ...]:
         """Return span statistics in [start, split) and [split, end)."""
-        return readers.spans(self._of(environment), start, split, end)
+        return traces.spans(self._of(environment), start, split, end)
 
     def _of(self, environment: EnvironmentId) -> World:
         if environment != self._world.spec.environment:

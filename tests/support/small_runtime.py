@@ -5,7 +5,7 @@ from domain.ids import PLATFORM, TenantId
 from domain.policies import ScalingPolicy
 from domain.topology import Edge, NodePool, RuntimeService, Topology
 from runtime.targets.memory import MemoryTarget
-from tests.support.runtime_bench import PROD, binding
+from tests.support.runtime_bench import PROD, binding, make_bench
 
 
 def service(name, tenant, used_by=()):
@@ -69,3 +69,7 @@ STATE = EnvironmentState(
 
 def small_target(_clock) -> MemoryTarget:
     return MemoryTarget(TOPOLOGY, STATE)
+
+
+async def small_bench(folder, **options):
+    return await make_bench(folder, small_target, TENANTS, **options)

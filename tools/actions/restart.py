@@ -1,8 +1,7 @@
 """Restart: replace the replicas of a service one after another."""
 
-from pydantic import JsonValue
-
 from domain.arguments import ServiceRestart
+from domain.runtime_api import RestartBody
 from tools.recorded_action import RecordedAction
 
 
@@ -12,6 +11,6 @@ class Restart(RecordedAction[ServiceRestart]):
     arguments = ServiceRestart
     route = "operations"
 
-    def body(self, wanted: ServiceRestart) -> dict[str, JsonValue]:
+    def body(self, wanted: ServiceRestart) -> RestartBody:
         """Ask for a restart."""
-        return {"operation": "restart", **wanted.model_dump(mode="json")}
+        return RestartBody(service=wanted.service, reason=wanted.reason)

@@ -1,8 +1,7 @@
 """Ticket: tell the owner what is wrong and which action is missing."""
 
-from pydantic import JsonValue
-
 from domain.arguments import TicketOpen
+from domain.runtime_api import TicketBody
 from tools.recorded_action import RecordedAction
 
 
@@ -12,6 +11,6 @@ class OpenTicket(RecordedAction[TicketOpen]):
     arguments = TicketOpen
     route = "tickets"
 
-    def body(self, wanted: TicketOpen) -> dict[str, JsonValue]:
+    def body(self, wanted: TicketOpen) -> TicketBody:
         """Ask for a ticket."""
-        return wanted.model_dump(mode="json")
+        return TicketBody.model_validate(wanted.model_dump())

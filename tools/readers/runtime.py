@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from domain.changes import Patch, ResourceChange
 from domain.desired import DesiredState, EnvironmentState
 from domain.ids import EnvironmentId
-from domain.runtime_api import EnvironmentAnswer, PreviewAnswer, VersionsAnswer
+from domain.runtime_api import EnvironmentAnswer, PatchBody, PreviewAnswer, VersionsAnswer
 from domain.tenancy import RuntimeTenantBinding
 from domain.topology import Topology
 from tools.client import RuntimeClient
@@ -59,5 +59,6 @@ class RuntimeApiReader:
 
     async def preview(self, environment: EnvironmentId, patches: Sequence[Patch]) -> PreviewAnswer:
         """Return the changes the patches would make and the version they were worked out on."""
-        body = {"patches": [patch.model_dump(mode="json") for patch in patches]}
-        return await self._client.preview("PATCH", place(environment, "desired-state"), body, _PREVIEW)
+        return await self._client.preview(
+            "PATCH", place(environment, "desired-state"), PatchBody(patches=tuple(patches)), _PREVIEW
+        )
