@@ -1,0 +1,59 @@
+"""The governed path put together over one database and one key folder, for the composition root and for tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.ports import Clock, CrashPoints, Ids
+from governance.approvals import Approvals
+from governance.audit import AuditLog
+from governance.budgets import Budgets
+from governance.execution import Executions
+from governance.grants import GrantIssuer
+from governance.keys import KeyRing
+from governance.machine import CommandStore
+from governance.rights import FindPrincipal
+from governance.steps import Steps
+from governance.switches import Switches
+from storage.engine import Database
+from storage.outbox import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """Everything that changes or shows a command."""
+
+    commands: CommandStore
+    approvals: Approvals
+    executions: Executions
+    grants: GrantIssuer
+    budgets: Budgets
+    switches: Switches
+    audit: AuditLog
+    outbox: Outbox
+
+
+def assemble_governed(
+    database: Database,
+    *,
+    keys: Path,
+    anchor: Path,
+    find: FindPrincipal,
+    clock: Clock,
+    ids: Ids,
+    crash: CrashPoints,
+) -> Governed:
+    """Build the governed path. `keys` and `anchor` should lie on another disk or account than the database."""
+    ring = KeyRing(keys)
+    audit = AuditLog(database, clock, ring, anchor)
+    outbox = Outbox(database, clock, ids, crash)
+    steps = Steps(audit, outbox, clock)
+    return Governed(
+        commands=CommandStore(database, steps, clock, crash),
+        approvals=Approvals(database, steps, find, clock, crash),
+        executions=Executions(database, steps, find, clock, crash),
+        grants=GrantIssuer(database, steps, ring, clock, ids, crash),
+        budgets=Budgets(database, audit),
+        switches=Switches(database, audit, clock, ids),
+        audit=audit,
+        outbox=outbox,
+    )
