@@ -1,4 +1,4 @@
-"""The verbs of `opsmesh`: each parses, calls the server (or a locked local store) and renders; `--json` for machines."""
+"""The verbs of `opsmesh`: each parses, calls the server (or a locked local store) and renders."""
 
 import sys
 from pathlib import Path

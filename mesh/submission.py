@@ -7,60 +7,64 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
-from governance.machine import CommandStore
-
 from domain.command_kinds import CATALOGUE
 from domain.commands import Command, CommandRecord, Proposal, State
 from domain.decisions import Decision
 from domain.errors import Invalid
 from domain.ids import CommandId
-from domain.ports import Action, ActionVerifier, Clock, CrashPoints, Ids
+from domain.ports import Clock, Ids
 from governance.facts import assemble
+from governance.machine import CommandStore
 from governance.policy import PolicySet
+from governance.policy_archive import keep
+from mesh.currency import ReaderFor
 from mesh.surroundings import SurroundingsReader
+from storage.engine import Database
+from tools.actions import Tool
 
 EXECUTION_EXPIRY = timedelta(hours=4)
 """No effect starts later than this after the proposal: evidence older than a shift describes another world."""
-
-
-class BuiltAction(Action, ActionVerifier):
-    """An action as the tools room builds it: plans, applies, tells its status, verifies, plans its undo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """Takes proposals onto the command's path."""
 
+    database: Database
     store: CommandStore
     policy: PolicySet
     surroundings: SurroundingsReader
     actions: "ActionTable"
+    reader: ReaderFor
     clock: Clock
     ids: Ids
-    crash: CrashPoints
 
     async def preview(self, proposal: Proposal) -> tuple[Command, Decision]:
         """Plan and decide without recording anything: a dry run of the whole path."""
         command = await self._plan(proposal)
-        return command, await self._decision(command)
+        return command, await self.redecide(command)
 
     async def submit(self, proposal: Proposal, *, key: str | None = None) -> CommandRecord:
         """Record the proposal as a command and decide it. The same proposal again returns what became of the first."""
         command = await self._plan(proposal, key=key)
-        record = self.store.propose(command)
-        self.crash.reach("propose.committed", command=record.command.id)
-        return await self.decide(record)
+        unique = None if proposal.incident is None or key else idempotency_key(proposal)
+        return await self.decide(self.store.propose(command, unique=unique))
 
     async def decide(self, record: CommandRecord) -> CommandRecord:
         """Let policy decide a PROPOSED command; one that is further along is returned as it is."""
         if record.state is not State.PROPOSED:
             return record
-        decision = await self._decision(record.command)
-        self.crash.reach("decide.before_commit", command=record.command.id)
-        return self.store.record_decision(record.command.id, decision)
+        decision = await self.redecide(record.command)
+        self.store.record_decision(record.command.tenant, decision)
+        return self.store.get(record.command.tenant, record.command.id)
 
-    async def _decision(self, command: Command) -> Decision:
-        return self.policy.decide(command, assemble(command, await self.surroundings.around(command)))
+    async def redecide(self, command: Command) -> Decision:
+        """Ask policy over the facts as they are now; what was asked is archived, so that it can be asked again."""
+        now = self.clock.now()
+        facts = assemble(command, await self.surroundings.around(command))
+        with self.database.begin() as connection:
+            keep(connection, self.policy, facts, now)
+        return self.policy.decide(command, facts)
 
     async def _plan(self, proposal: Proposal, *, key: str | None = None) -> Command:
         now = self.clock.now()
@@ -77,7 +81,7 @@ class Submission:
                 "preconditions": plan.preconditions,
                 "affected": plan.affected,
                 "expires_at": now + EXECUTION_EXPIRY,
-                "idempotency_key": key or idempotency_key(proposal),
+                "idempotency_key": key or (idempotency_key(proposal) if proposal.incident else self.ids.ulid()),
                 "proposed_at": now,
             }
         )
@@ -87,9 +91,9 @@ class Submission:
 class ActionTable:
     """The built actions by tool name; a kind whose tool is not built cannot be proposed, and says so."""
 
-    by_tool: dict[str, BuiltAction]
+    by_tool: dict[str, Tool]
 
-    def for_kind(self, kind: str) -> BuiltAction:
+    def for_kind(self, kind: str) -> Tool:
         """Return the action that runs a kind. Raises Invalid naming what is missing."""
         tool = next((spec.tool for name, spec in CATALOGUE.items() if name == kind), None)
         if tool is None or tool not in self.by_tool:

@@ -1,0 +1,48 @@
+"""Rendering: tables, cards and JSON. Text from elsewhere is escaped before it reaches a terminal."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from cli.answers import Columns, pick
+from domain.cards import Card
+
+console = Console()
+
+
+def as_json(value: JsonValue) -> None:
+    """Print JSON and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def table(columns: Columns, rows: Sequence[JsonValue]) -> None:
+    """Print rows under the columns, or say that there are none."""
+    if not rows:
+        console.print(f"{columns.title}: none")
+        return
+    grid = Table(title=columns.title, title_justify="left")
+    for heading, _ in columns.columns:
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        grid.add_row(*(escape(pick(row, path)) for _, path in columns.columns))
+    console.print(grid)
+
+
+def card(value: Card) -> None:
+    """Print one card."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("[bold]State[/]", escape(f"{value.state}: {value.summary}"))
+    for section in value.sections:
+        lines = [escape(line) for line in section.lines]
+        lines += [f"[dim]{escape(fact.label)}:[/] {escape(fact.value)}" for fact in section.facts]
+        grid.add_row(f"[bold]{escape(section.title)}[/]", "\n".join(lines))
+    for action in value.actions[:1]:
+        grid.add_row("[bold]Digest[/]", action.digest)
+        grid.add_row("[bold]Answer[/]", f"opsmesh approve {action.command}   or   opsmesh reject {action.command}")
+    console.print(Panel(grid, title=escape(value.title), title_align="left", expand=False))
