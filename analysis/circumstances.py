@@ -10,9 +10,11 @@ from analysis.signals import ChangeMark, TemplateCount
 
 @dataclass(frozen=True, slots=True)
 class LogShift:
-    """An entity's share in [0, 1] of all excess error lines, and the template that tells most."""
+    """Severity-weighted rise of an entity's warning and error lines, and the template that tells most."""
 
-    share: float
+    weight: float
+    rise: float
+    """Steepest rise of an error line, in deviations; 0 when only warnings rose."""
     template: str
     refs: tuple[str, ...]
 
@@ -31,13 +33,17 @@ def log_shifts(templates: Iterable[TemplateCount]) -> dict[str, LogShift]:
         weight = c.SEVERITY_WEIGHT.get(one.severity, 0.0) * score
         if score > c.LOG_Z and weight > 0:
             weights.setdefault(one.entity, []).append((weight, one))
-    total = sum(weight for held in weights.values() for weight, _ in held)
     found: dict[str, LogShift] = {}
     for entity, held in weights.items():
         held.sort(key=lambda pair: (-pair[0], pair[1].template))
         refs = tuple(one.ref for _, one in held[:3])
-        found[entity] = LogShift(sum(weight for weight, _ in held) / total, held[0][1].template, refs)
+        steepest = max(rise(one) for _, one in held if one.severity != "warning") if _has_errors(held) else 0.0
+        found[entity] = LogShift(sum(weight for weight, _ in held), steepest, held[0][1].template, refs)
     return found
+
+
+def _has_errors(held: Sequence[tuple[float, TemplateCount]]) -> bool:
+    return any(one.severity != "warning" for _, one in held)
 
 
 @dataclass(frozen=True, slots=True)

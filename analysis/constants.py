@@ -79,6 +79,13 @@ SPAN_MIN_REFERENCE: Final = 3
 SPAN_ALPHA: Final = 0.001
 """Two-proportion test per operation, before the Bonferroni division by the number of operations."""
 
+DISRUPTION_SHARE: Final = 0.3
+"""A third of an operation's visits must take another course: smaller shifts are changes of what users ask for."""
+
+LOG_ALONE_Z: Final = 8.0
+"""Error lines alone accuse nobody below eight deviations: one failure logs several lines, so the count varies about
+twice as much as Poisson's."""
+
 LOG_Z: Final = 4.0
 """A template's count must rise by four Poisson deviations (Anscombe 1948) to count."""
 

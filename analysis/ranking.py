@@ -6,35 +6,15 @@ the symptom the answer is an empty ranking.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis import constants as c
-from analysis.changes import Deviation, family_threshold
-from analysis.circumstances import ChangeSuspicion, LogShift, log_shifts, suspicious_changes
-from analysis.excess import excesses, gone_quiet, saturations
-from analysis.signals import Dimension, Observations, Ranking, Reason
+from analysis.circumstances import ChangeSuspicion, suspicious_changes
+from analysis.direct import Direct, direct_evidence, scope_of
+from analysis.local import Local, local_evidence, stands_alone
+from analysis.signals import Observations, Ranking, Reason
 from analysis.slowness import SpanBlame, blame, measure, significant
-from analysis.topology import Graph, absorbed, explained_by, own_excess
-
-_DIMENSIONS: tuple[Dimension, ...] = ("latency", "failures")
-_ORDER: Mapping[str, tuple[Dimension, ...]] = {
-    "latency": ("latency", "failures"),
-    "errors": ("failures", "latency"),
-    "availability": ("failures", "latency"),
-}
-"""The symptom's own dimension first; kinds that are neither (traffic, saturation) take both as they come."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Direct:
-    """Excess of one dimension below the symptom: who is anomalous, how much is theirs, which samples were summed."""
-
-    dimension: Dimension
-    hot: Mapping[str, Deviation]
-    mass: Mapping[str, float]
-    own: Mapping[str, float]
-    start: int
-    weight: float
+from analysis.topology import Graph, explained_by
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +28,13 @@ class _Book:
         self.scores[entity] = self.scores.get(entity, 0.0) + max(reason.weight, 0.0)
         self.reasons.setdefault(entity, []).append(reason)
 
+    def ranking(self, onset: float | None) -> Ranking:
+        """Return everyone with a score, best first; equal scores in order of name."""
+        ranked = sorted(((e, s) for e, s in self.scores.items() if s > 0), key=lambda pair: (-pair[1], pair[0]))
+        support = {entity: tuple(self.reasons[entity]) for entity, _ in ranked}
+        why = f"{len(ranked)} entities below the symptom left their usual range"
+        return Ranking(tuple(ranked), support, abstained=not ranked, why=why, onset_s=onset)
+
 
 def rank(observations: Observations) -> Ranking:
     """Rank the entities to blame for the symptom.
@@ -56,73 +43,26 @@ def rank(observations: Observations) -> Ranking:
     on the clock's origin.
     """
     graph = Graph(observations.edges)
-    scope = _scope(observations, graph)
-    direct = [d for d in (_direct(observations, graph, scope, one) for one in _DIMENSIONS) if d is not None]
-    direct = _prioritised(direct, observations)
+    scope = scope_of(observations, graph)
+    direct = direct_evidence(observations, graph)
     parts = measure(observations.spans)
     slow = blame(parts) if parts and significant(parts) else {}
-    local = _local(observations, scope)
-    if not direct and not slow and not _stands_alone(observations, local):
+    local = local_evidence(observations, scope)
+    if not direct and not slow and not stands_alone(observations, local):
         return Ranking((), abstained=True, why="no entity below the symptom left its usual range")
     book = _Book()
     for one in direct:
         _enter_excess(book, graph, one, frozenset(slow) if one.dimension == "latency" else frozenset())
     _enter_spans(book, slow, scope)
+    weight = c.WEIGHT_CIRCUMSTANCE if direct or slow else c.WEIGHT_DIRECT
+    _enter_mishaps(book, graph, local, weight)
     onset = _onset(observations, direct, local)
     _enter_circumstances(book, observations, local, onset, scope)
     _enter_hosts(book, graph, local)
-    ranked = sorted(((e, s) for e, s in book.scores.items() if s > 0), key=lambda pair: (-pair[1], pair[0]))
-    support = {entity: tuple(book.reasons[entity]) for entity, _ in ranked}
-    why = f"{len(ranked)} entities below the symptom left their usual range"
-    return Ranking(tuple(ranked), support, abstained=not ranked, why=why, onset_s=onset)
+    return book.ranking(onset)
 
 
-def _scope(observations: Observations, graph: Graph) -> frozenset[str] | None:
-    """Return the entities that can cause the symptom; None means all (the graph does not know the symptom)."""
-    entity = observations.symptom.entity
-    return frozenset(graph.below(entity)) if graph.knows(entity) else None
-
-
-def _direct(
-    observations: Observations, graph: Graph, scope: frozenset[str] | None, dimension: Dimension
-) -> _Direct | None:
-    """Return the anomalous entities of a dimension, or None when the window is quiet in it."""
-    found = excesses(observations.series, dimension)
-    if dimension == "failures":
-        graph = graph.without(absorbed(graph, {entity: one.usual for entity, one in found.items()}))
-        scope = scope and _scope(observations, graph)
-    inside = {entity: one for entity, one in found.items() if scope is None or entity in scope}
-    if not inside:
-        return None
-    threshold = family_threshold([one.null for one in inside.values()])
-    if max(one.score for one in inside.values()) <= threshold:
-        return None
-    hot = {entity: one for entity, one in inside.items() if one.score > c.CANDIDATE_Z}
-    start = min(one.run.start for one in hot.values())
-    stop = max(one.run.stop for one in hot.values())
-    mass = {entity: one.mass(start, stop) for entity, one in hot.items()}
-    symptom = found.get(observations.symptom.entity)
-    if symptom is not None and max(mass.values()) < c.SYMPTOM_GATE * symptom.scale:
-        return None
-    return _Direct(dimension, hot, mass, own_excess(graph, mass), start, c.WEIGHT_DIRECT)
-
-
-def _prioritised(direct: list[_Direct], observations: Observations) -> list[_Direct]:
-    """Let the symptom's own dimension decide; the other one alone does not explain it, beside it it is support."""
-    order = _ORDER.get(observations.symptom.kind)
-    if order is None:
-        return direct
-    by_dimension = {one.dimension: one for one in direct}
-    first, second = by_dimension.get(order[0]), by_dimension.get(order[1])
-    if first is None:
-        return []
-    if second is None:
-        return [first]
-    weaker = _Direct(second.dimension, second.hot, second.mass, second.own, second.start, c.WEIGHT_CIRCUMSTANCE)
-    return [first, weaker]
-
-
-def _enter_excess(book: _Book, graph: Graph, direct: _Direct, traced: frozenset[str]) -> None:
+def _enter_excess(book: _Book, graph: Graph, direct: Direct, traced: frozenset[str]) -> None:
     """Enter each anomalous entity's own share. Time of traced entities is shown but not counted: spans measured the
     same time, and better than subtraction can.
     """
@@ -153,35 +93,29 @@ def _enter_spans(book: _Book, slow: Mapping[str, SpanBlame], scope: frozenset[st
         book.add(entity, Reason("spans", text, c.WEIGHT_DIRECT * one.score, refs))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Local:
-    """Signals that do not travel: saturation, silence, error lines."""
-
-    saturated: Mapping[str, Deviation]
-    quiet: Mapping[str, tuple[str, ...]]
-    logs: Mapping[str, LogShift]
-
-    def entities(self) -> set[str]:
-        return self.saturated.keys() | self.quiet.keys()
-
-
-def _local(observations: Observations, scope: frozenset[str] | None) -> _Local:
-    found = saturations(observations.series)
-    threshold = family_threshold([one.null for one in found.values()])
-    saturated = {e: one for e, one in found.items() if one.score > threshold and (scope is None or e in scope)}
-    quiet = {e: refs for e, refs in gone_quiet(observations.series).items() if scope is None or e in scope}
-    logs = {e: one for e, one in log_shifts(observations.templates).items() if scope is None or e in scope}
-    return _Local(saturated, quiet, logs)
-
-
-def _stands_alone(observations: Observations, local: _Local) -> bool:
-    """Tell whether local evidence is what the symptom is about: silence is lost availability, saturation itself."""
-    if observations.symptom.kind in ("errors", "availability"):
-        return bool(local.quiet)
-    return observations.symptom.kind == "saturation" and observations.symptom.entity in local.saturated
+def _enter_mishaps(book: _Book, graph: Graph, local: Local, weight: float) -> None:
+    """Enter error lines and changed courses. They tell of one event, so the larger counts and the other is shown; a
+    callee with a mishap of its own explains its caller's.
+    """
+    mishaps = local.logs.keys() | local.course.keys()
+    lines = sum(one.weight for one in local.logs.values())
+    visits = sum(one.visits for one in local.course.values())
+    for entity in mishaps:
+        below = graph.reachable_anomalies(entity, mishaps - {entity})
+        factor = weight * (c.WEIGHT_CIRCUMSTANCE if below else 1.0)
+        shown: list[Reason] = []
+        if (shift := local.logs.get(entity)) is not None:
+            text = f"new or more frequent error lines: {shift.template}"
+            shown.append(Reason("logs", text, factor * shift.weight / lines, shift.refs))
+        if (course := local.course.get(entity)) is not None:
+            shown.append(Reason("course", course.text, factor * course.visits / visits, course.refs))
+        shown.sort(key=lambda reason: -reason.weight)
+        book.add(entity, shown[0])
+        for reason in shown[1:]:
+            book.add(entity, replace(reason, weight=0.0))
 
 
-def _onset(observations: Observations, direct: list[_Direct], local: _Local) -> float | None:
+def _onset(observations: Observations, direct: list[Direct], local: Local) -> float | None:
     """Return when the earliest anomalous run began."""
     timed = [one for one in observations.series if len(one.current)]
     if not timed:
@@ -192,7 +126,7 @@ def _onset(observations: Observations, direct: list[_Direct], local: _Local) -> 
 
 
 def _enter_circumstances(
-    book: _Book, observations: Observations, local: _Local, onset: float | None, scope: frozenset[str] | None
+    book: _Book, observations: Observations, local: Local, onset: float | None, scope: frozenset[str] | None
 ) -> None:
     for entity, deviation in local.saturated.items():
         weight = c.WEIGHT_CIRCUMSTANCE * deviation.score / (deviation.score + c.DETECTION_Z)
@@ -200,9 +134,6 @@ def _enter_circumstances(
         book.add(entity, Reason("saturation", text, weight, deviation.refs))
     for entity, refs in local.quiet.items():
         book.add(entity, Reason("quiet", "all its series stopped", c.WEIGHT_DIRECT, refs))
-    for entity, shift in local.logs.items():
-        text = f"new or more frequent error lines: {shift.template}"
-        book.add(entity, Reason("logs", text, c.WEIGHT_CIRCUMSTANCE * shift.share, shift.refs))
     for suspect in suspicious_changes(observations.changes, onset):
         if scope is None or suspect.entity in scope:
             _enter_change(book, suspect)
@@ -216,11 +147,11 @@ def _enter_change(book: _Book, suspect: ChangeSuspicion) -> None:
     book.add(suspect.entity, Reason("change", text, weight, (suspect.ref,)))
 
 
-def _enter_hosts(book: _Book, graph: Graph, local: _Local) -> None:
+def _enter_hosts(book: _Book, graph: Graph, local: Local) -> None:
     """Move blame to an unwell host: it takes the scores of what runs on it, weighted by how many of them suffer."""
     scores = dict(book.scores)
     for host, dependents in graph.hosted.items():
-        if host not in local.entities():
+        if host not in local.unwell():
             continue
         suffering = sorted(entity for entity in dependents if scores.get(entity, 0.0) > 0)
         if not suffering:

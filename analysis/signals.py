@@ -105,7 +105,7 @@ class Observations:
 class Reason:
     """One signal for (`weight` > 0) or against (`weight` < 0) an entity."""
 
-    channel: Literal["latency", "failures", "spans", "saturation", "logs", "change", "hosting", "quiet"]
+    channel: Literal["latency", "failures", "spans", "course", "saturation", "logs", "change", "hosting", "quiet"]
     text: str
     weight: float
     refs: tuple[str, ...] = ()

@@ -51,11 +51,11 @@ def _measure(shift: SpanShift, pooled: dict[bool, Floats]) -> Slowness | None:
     usual = float(np.where(slow_before, before, 0.0).mean())
     excess = float(np.where(slow_during, during, 0.0).sum()) - usual * len(during)
     rate = float(slow_during.mean()) - float(slow_before.mean())
-    p_value = _two_proportions(int(slow_before.sum()), len(before), int(slow_during.sum()), len(during))
+    p_value = two_proportions(int(slow_before.sum()), len(before), int(slow_during.sum()), len(during))
     return Slowness(shift, max(excess, 0.0), max(rate, 0.0), len(during), p_value)
 
 
-def _two_proportions(slow_before: int, before: int, slow_during: int, during: int) -> float:
+def two_proportions(slow_before: int, before: int, slow_during: int, during: int) -> float:
     """One-sided two-proportion test with add-one smoothing (Agresti and Caffo 2000)."""
     p1, p2 = (slow_before + 1) / (before + 2), (slow_during + 1) / (during + 2)
     error = sqrt(p1 * (1 - p1) / (before + 2) + p2 * (1 - p2) / (during + 2))

@@ -144,7 +144,8 @@ def self_times(spans: SpanTable) -> Samples:
         if entry[span] == span:
             found.setdefault((name, operation, ""), []).append((float(visit_ms[span]), bool(spans.failed[span])))
         if peer[span] >= 0:
-            key = (name, operation, spans.entities[int(peer[span])])
+            during = spans.operations[int(spans.operation[entry[span]])]
+            key = (name, during, spans.entities[int(peer[span])])
             found.setdefault(key, []).append((float(own_ms[span]), bool(spans.failed[span])))
     return {key: (np.array([ms for ms, _ in held]), sum(failed for _, failed in held)) for key, held in found.items()}
 

@@ -1,13 +1,6 @@
-"""The diagnosis under test. It is the agent's own; this file only names it."""
+"""The diagnosis under test is the SRE agent's own, from the same evidence pack: no copy, no shortcut."""
 
-from analysis.observing import observations_of
-from analysis.ranking import rank
-from domain.evidence import Diagnosis, EvidencePack
+from agents.sre.diagnose import diagnose
 
-
-def agent_diagnosis(pack: EvidencePack) -> Diagnosis:
-    """Diagnose from the ranking alone."""
-    ranking = rank(observations_of(pack))
-    return Diagnosis(
-        verdict="healthy" if ranking.abstained else "cause_found", ranked=ranking.ranked, summary=ranking.why
-    )
+agent_diagnosis = diagnose
+"""What `run` scores unless another diagnoser is injected."""

@@ -78,7 +78,7 @@ class _Day:
         spans = _begun_within(self.archive.spans(self.day, normal=False, minutes=minutes), current)
         logs = [one for one in self.archive.logs(self.day, normal=False, minutes=minutes) if current.holds(one.at)]
         topology = self._topology((*self.quiet.spans, *spans))
-        symptom = SymptomSeen(self.names.address(_entry([*self.quiet.spans, *spans])), "latency")
+        symptom = SymptomSeen(self.names.address(_entry([*self.quiet.spans, *spans])), "other")
         series = tuple(self._series(current))
         recording = Recording(
             at=at,
