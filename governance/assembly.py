@@ -8,7 +8,7 @@ from governance.approvals import Approvals
 from governance.audit import AuditLog
 from governance.budgets import Budgets
 from governance.execution import Executions
-from governance.grants import GrantIssuer
+from governance.grants import Grants
 from governance.keys import KeyRing
 from governance.machine import CommandStore
 from governance.rights import FindPrincipal
@@ -25,7 +25,7 @@ class Governed:
     commands: CommandStore
     approvals: Approvals
     executions: Executions
-    grants: GrantIssuer
+    grants: Grants
     budgets: Budgets
     switches: Switches
     audit: AuditLog
@@ -51,7 +51,7 @@ def assemble_governed(
         commands=CommandStore(database, steps, clock, crash),
         approvals=Approvals(database, steps, find, clock, crash),
         executions=Executions(database, steps, find, clock, crash),
-        grants=GrantIssuer(database, steps, ring, clock, ids, crash),
+        grants=Grants(database, steps, ring, clock, ids, crash),
         budgets=Budgets(database, audit),
         switches=Switches(database, audit, clock, ids),
         audit=audit,

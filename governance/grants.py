@@ -8,14 +8,14 @@ the gate: once a kill switch has answered, no further grant leaves.
 from datetime import datetime, timedelta
 
 import jwt
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.changes import preview_digest
 from domain.commands import CommandRecord, State
 from domain.decisions import GrantClaims
 from domain.errors import Refused
-from domain.ids import CommandId, PrincipalId, TenantId
+from domain.ids import CommandId, TenantId
 from domain.ports import Clock, CrashPoints, Ids
 from governance.gate import share_gate
 from governance.keys import KeyRing, public_pem
@@ -23,7 +23,7 @@ from governance.records import load
 from governance.steps import Steps
 from governance.switches import blocks, engaged
 from storage.engine import Database
-from storage.tables.governance import grants
+from storage.tables.governance import commands, grants
 
 ISSUER = "opsmesh"
 AUDIENCE = "runtime"
@@ -31,7 +31,7 @@ LIFETIME_S = 60.0
 """Twice the longest time limit of a tool call (30 s): covers one apply and nothing more."""
 
 
-class GrantIssuer:
+class Grants:
     """Signs one grant per claim."""
 
     def __init__(
@@ -49,7 +49,7 @@ class GrantIssuer:
         """The key by which the runtime verifies."""
         return public_pem(self._key)
 
-    def issue(self, tenant: TenantId, command: CommandId, *, fencing: int, worker: PrincipalId) -> str:
+    def issue(self, tenant: TenantId, command: CommandId, *, fencing: int) -> str:
         """Return a claimed command's token, once; Refused unless it is EXECUTING in the caller's hands."""
         with self._database.begin() as connection:
             share_gate(connection)
@@ -67,6 +67,7 @@ class GrantIssuer:
             if connection.execute(insert(grants).values(**row).on_conflict_do_nothing()).rowcount == 0:
                 raise Refused("a grant was issued for this claim before", reason="grant_used")
             token = self._sign(claims)
+            worker = connection.execute(select(commands.c.worker).where(commands.c.id == command)).scalar_one()
             self._steps.note(connection, record, "grant.issued", worker, claims.model_dump(mode="json"))
             self._crash.reach("grant.before_commit", command=command)
         return token

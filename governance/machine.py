@@ -133,7 +133,7 @@ class CommandStore:
         parent: CommandId | None = None,
         limit: int = 500,
     ) -> tuple[CommandRecord, ...]:
-        """Return commands of the scope, oldest first."""
+        """Return the newest `limit` commands of the scope, oldest first."""
         with self._database.read() as connection:
             return listed(connection, scope, states=states, incident=incident, parent=parent, limit=limit)
 

@@ -57,15 +57,16 @@ def listed(
     parent: CommandId | None = None,
     limit: int = 500,
 ) -> tuple[CommandRecord, ...]:
-    """Return commands, oldest first."""
-    statement = scoped(scope).order_by(commands.c.id).limit(limit)
+    """Return the newest `limit` commands, oldest first."""
+    statement = scoped(scope).order_by(commands.c.id.desc()).limit(limit)
     if wanted := [state.value for state in states]:
         statement = statement.where(commands.c.state.in_(wanted))
     if incident is not None:
         statement = statement.where(commands.c.incident == incident)
     if parent is not None:
         statement = statement.where(commands.c.parent == parent)
-    return tuple(record_of(row) for row in connection.execute(statement).mappings())
+    rows = connection.execute(statement).mappings().all()
+    return tuple(record_of(row) for row in reversed(rows))
 
 
 def lease_ended(
