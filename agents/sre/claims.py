@@ -12,6 +12,7 @@ from agents.sre.moves import Move, move_of
 from analysis.observing import observations_of
 from domain.evidence import ChangeRecord, Claim, EvidencePack, LogPattern
 from domain.ids import EvidenceId
+from domain.topology import Certificate
 
 # Numbers in claims carry four digits; half a percent covers their rounding.
 TOLERANCE = 0.005
@@ -21,6 +22,7 @@ _STEADY = re.compile(rf"(\S+) (\S+) \((\S*)\) stayed near {_NUMBER}")
 _CHANGED = re.compile(r"(\w+) of (\S+) at (\S+)")
 _LOGGED = re.compile(r"(\S+) logged a pattern (\d+) times, (\d+) before")
 _DEPENDS = re.compile(r"(\S+) (calls|runs_on|stores_in|secured_by|member_of) (\S+)")
+_ENDS = re.compile(r"certificate/(\S+) ends at (\S+)")
 _TOLD = re.compile(r"symptom of (\S+)")
 
 
@@ -59,6 +61,13 @@ def depends(pack: EvidencePack, source: str, kind: str, target: str, *, weight: 
     """State a dependency."""
     cited = tuple(item.id for item in pack.items if item.kind == "topology")
     return Claim(text=f"{source} {kind} {target}", evidence=cited, weight=weight)
+
+
+def ends(pack: EvidencePack, certificate: Certificate) -> Claim:
+    """State when a certificate ends."""
+    cited = tuple(item.id for item in pack.items if item.kind == "topology")
+    text = f"certificate/{certificate.id} ends at {certificate.not_after.isoformat()}"
+    return Claim(text=text, evidence=cited, weight=1.0)
 
 
 def check(claim: Claim, pack: EvidencePack) -> bool:
@@ -105,6 +114,12 @@ def _check_depends(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bo
     )
 
 
+def _check_ends(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    cited = {item.kind for item in pack.items if item.id in claim.evidence}
+    stated = (match[1], match[2])
+    return cited == {"topology"} and any((c.id, c.not_after.isoformat()) == stated for c in pack.topology.certificates)
+
+
 def _check_told(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
     name = match[1].partition("/")[2]
     cited = [item for item in pack.items if item.id in claim.evidence]
@@ -117,6 +132,7 @@ _CHECKS: tuple[tuple[re.Pattern[str], Callable[[Claim, EvidencePack, re.Match[st
     (_CHANGED, _check_changed),
     (_LOGGED, _check_logged),
     (_DEPENDS, _check_depends),
+    (_ENDS, _check_ends),
     (_TOLD, _check_told),
 )
 

@@ -9,7 +9,10 @@ from agents.spec import Candidate
 from agents.sre.case import open_case
 from agents.sre.drafts import Draft
 from agents.sre.moves import Moves
+from agents.sre.rules_load import BUSY
+from domain.desired import ServiceState
 from domain.policies import ScalingPolicy
+from domain.tenancy import Quota
 
 # Headroom on top of what the surge needs now, so that the target is met and not just touched (HPA practice).
 HEADROOM = 1.25
@@ -56,43 +59,59 @@ def configure_back(draft: Draft) -> list[Candidate | None]:
 
 
 def more_room(draft: Draft) -> list[Candidate | None]:
-    """Raise the ceiling of the scaling policy of whatever is at its limit, entry first; else throttle the tenant."""
+    """Give more replicas to whatever is at its limit, the blamed entity first; else throttle the tenant."""
     moves = open_case(draft.pack).moves
     names = [draft.hypothesis.entity, *(e for e in sorted(moves.by_entity) if e != draft.hypothesis.entity)]
-    raised = [_raise_ceiling(draft, moves, entity) for entity in names]
+    growth = _growth(draft, moves)
+    raised = [_more_replicas(draft, moves, entity, growth) for entity in names]
     return [*(c for c in raised if c is not None), *throttle(draft)]
 
 
-def _raise_ceiling(draft: Draft, moves: Moves, entity: str) -> Candidate | None:
+def _growth(draft: Draft, moves: Moves) -> float:
+    """How many times the usual work there is now."""
+    traffic = moves.of(draft.hypothesis.entity, "traffic")
+    return max(traffic.now / traffic.lately, 1.0) if traffic is not None and traffic.lately > 0 else 1.0
+
+
+def _more_replicas(draft: Draft, moves: Moves, entity: str, growth: float) -> Candidate | None:
     name = entity.partition("/")[2]
     state, service = draft.service_state(name), draft.service(name)
-    if state is None or service is None or state.scaling is None or not at_ceiling(draft, moves, name):
+    if state is None or service is None or not _at_limit(moves, entity, state, max(len(service.regions), 1)):
         return None
-    old = state.scaling
-    cpu = moves.of(entity, "cpu")
-    need = max(cpu.now / old.target_cpu_utilisation, 1.0) if cpu is not None else 1.0
+    ready, cpu = moves.of(entity, "ready"), moves.of(entity, "cpu")
+    usual = ready.before / max(len(service.regions), 1) if ready is not None else float(state.replicas)
+    busy = cpu.before / TARGET_UTILISATION if cpu is not None else 1.0
     quota = min(
         (b.quota.max_replicas_per_service for b in draft.pack.bindings if b.tenant == service.tenant), default=50
     )
-    ceiling = min(ceil(old.max_replicas * need * HEADROOM), quota)
-    if ceiling <= old.max_replicas:
-        return None
-    policy = ScalingPolicy.model_validate({**old.model_dump(), "max_replicas": ceiling})
-    arguments: dict[str, JsonValue] = {"service": name, "policy": policy.model_dump(mode="json")}
-    reason = f"{entity} is at its ceiling of {old.max_replicas} replicas, and its policy owns them"
+    need = ceil(usual * growth * max(busy, 1.0) * HEADROOM)
     preference = 0.9 if entity == draft.hypothesis.entity else 0.7
+    if state.scaling is None or not state.scaling.enabled:
+        replicas = min(max(need, state.replicas + 1), quota)
+        arguments: dict[str, JsonValue] = {"service": name, "replicas": replicas}
+        reason = f"{entity} has no CPU left on {state.replicas} replicas per region and no policy that adds any"
+        return draft.candidate("service.scale", entity, arguments, reason=reason, preference=preference)
+    ceiling = min(max(need, state.scaling.max_replicas + 1), quota)
+    policy = ScalingPolicy.model_validate({**state.scaling.model_dump(), "max_replicas": ceiling})
+    arguments = {"service": name, "policy": policy.model_dump(mode="json")}
+    reason = f"{entity} is at its ceiling of {state.scaling.max_replicas} replicas per region, and its policy owns them"
     return draft.candidate("scaling_policy.update", entity, arguments, reason=reason, preference=preference)
 
 
-def at_ceiling(draft: Draft, moves: Moves, name: str) -> bool:
-    """Tell whether a service runs as many replicas as its policy allows and has no CPU to spare."""
-    state, service = draft.service_state(name), draft.service(name)
-    wanted, cpu = moves.of(f"service/{name}", "desired"), moves.of(f"service/{name}", "cpu")
-    if state is None or state.scaling is None or service is None or wanted is None or cpu is None:
+# Target utilisation in the Kubernetes HPA walkthrough's order; used only where the service states none.
+TARGET_UTILISATION = 0.6
+
+
+def _at_limit(moves: Moves, entity: str, state: ServiceState, regions: int) -> bool:
+    """Tell whether a service has no CPU to spare and as many replicas as it may have."""
+    cpu, wanted = moves.rose(entity, "cpu"), moves.of(entity, "desired")
+    if cpu is None:
         return False
-    most = state.scaling.max_replicas * max(len(service.regions), 1)
-    # one region may still have room while the other is full: nine tenths counts as the ceiling
-    return wanted.now >= 0.9 * most and cpu.now > state.scaling.target_cpu_utilisation
+    if state.scaling is None or not state.scaling.enabled:
+        return cpu.now >= BUSY
+    # one region may still have room while another is full: nine tenths counts as the ceiling
+    most = 0.9 * state.scaling.max_replicas * regions
+    return wanted is not None and wanted.now >= most and cpu.now > state.scaling.target_cpu_utilisation
 
 
 def throttle(draft: Draft) -> list[Candidate | None]:

@@ -27,6 +27,7 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 _BY_KIND: Mapping[str, Role] = {"traffic": "traffic", "latency": "latency", "errors": "errors"}
 # The present is the last five minutes: the short window of a fast burn-rate alert (SRE workbook, chapter 5).
 RECENT_S = 300.0
+LATEST_S = 120.0
 # Demand drifts by less than a tenth within half an hour of a daily sine.
 LATELY_S = 1800.0
 
@@ -44,12 +45,14 @@ class Move:
     """Median of the last half hour of the baseline: what the daily shape had reached."""
     now: float
     """Median of the last five minutes."""
+    latest: float
+    """Median of the last two minutes: whether it is still so."""
     extreme: float
     """Level of the furthest run either way."""
     up: float
     down: float
     since_s: float
-    """Start of that run, POSIX seconds."""
+    """First of two samples in a row beyond three deviations that way, POSIX seconds."""
     ref: str
 
     @property
@@ -88,7 +91,8 @@ def move_of(series: SignalSeries) -> Move | None:
     down = deviate(series.entity, -series.baseline, -series.current, floor, ())
     if up is None or down is None:
         return None
-    run = up.run if up.score >= down.score else down.run
+    far = up if up.score >= down.score else down
+    run = far.run
     recent = max(1, round(RECENT_S / series.step_s))
     return Move(
         entity=series.entity,
@@ -101,9 +105,17 @@ def move_of(series: SignalSeries) -> Move | None:
         extreme=_level(series.current, run.start, run.stop, center),
         up=max(up.score, 0.0),
         down=max(down.score, 0.0),
-        since_s=series.start_s + run.start * series.step_s,
+        latest=float(np.median(finite[-max(1, round(LATEST_S / series.step_s)) :])),
+        since_s=series.start_s + _first(far.excess / far.scale, run.start) * series.step_s,
         ref=series.ref,
     )
+
+
+def _first(deviations: Floats, fallback: int) -> int:
+    """A run's best part starts late when a signal grows slowly; the first sustained crossing is nearer to the cause."""
+    beyond = deviations > c.CANDIDATE_Z
+    pairs = np.flatnonzero(beyond[:-1] & beyond[1:])
+    return int(pairs[0]) if pairs.size else fallback
 
 
 def _lately(series: SignalSeries, fallback: float) -> float:

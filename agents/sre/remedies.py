@@ -5,11 +5,14 @@ A fix that did not hold is not tried again, and nothing is proposed on top of a 
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from math import ceil
 
 from agents.spec import Candidate, Remedies
-from agents.sre.case import open_case
+from agents.sre.case import Case, open_case
 from agents.sre.drafts import Draft, owner_team
-from agents.sre.fixes import FIXES, at_ceiling
+from agents.sre.fixes import FIXES
+from agents.sre.moves import Move
+from agents.sre.rules_load import SURGE
 from domain.commands import IN_FLIGHT, State
 from domain.evidence import Diagnosis, EvidencePack, Hypothesis
 
@@ -20,10 +23,16 @@ PATIENCE = timedelta(minutes=30)
 # An unexplained symptom gets a second look before a person is bothered.
 SECOND_LOOK = timedelta(minutes=10)
 LOOK_AGAIN_S = 300
+# Adding capacity takes minutes and stays; flash crowds that pass mostly do so in less than the autoscaler's own
+# stabilisation window of five minutes plus its start-up, so a surge is given that long.
+SURGE_PASSES = timedelta(minutes=8)
+# Within a fifth of the usual level, or half a percent of errors, counts as usual (spread of one-minute medians).
+LEVEL_USUAL = 1.2
+ERRORS_USUAL = 0.005
 MISSING: Mapping[str, str] = {
     "certificate_expiry": "issue and serve a new certificate; rotation belongs to the certificate owner",
     "dependency_slow": "the owner of the dependency has to make it fast again; no command of ours reaches inside it",
-    "dependency_errors": "the owner of the dependency has to repair it; no command of ours reaches inside it",
+    "dependency_failing": "the owner of the dependency has to repair it; no command of ours reaches inside it",
     "node_loss": "bring the node back or add one: replicas did not find a place elsewhere",
     "zone_loss": "the zone's provider has to bring it back; traffic cannot be moved further",
     "cache_flush": "find out why the cache does not warm up",
@@ -77,7 +86,7 @@ def ticket(draft: Draft, *, cause: str = "", missing: str = "") -> Candidate | N
     )
 
 
-def _candidates(draft: Draft) -> Iterable[Candidate]:
+def _candidates(draft: Draft) -> list[Candidate]:
     fix = FIXES.get(draft.hypothesis.fault_class)
     return [c for c in fix(draft) if c is not None] if fix is not None else []
 
@@ -89,17 +98,40 @@ def _fresh(pack: EvidencePack, found: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _heals(draft: Draft) -> Remedies | None:
-    """Return a wait where doing nothing is right: rescheduling, a warming cache, an autoscaler with room."""
+    """Return a wait where doing nothing is right: it is over, it reschedules, it warms up, it may pass."""
     pack, kind = draft.pack, draft.hypothesis.fault_class
     waited = pack.at - pack.incident.opened_at
-    if kind in WAITS_S and waited < PATIENCE and not any(True for _ in _candidates(draft)):
+    case = open_case(pack)
+    if kind != "certificate_expiry" and _over(case):
+        return Remedies(wait_s=LOOK_AGAIN_S, reason="the symptoms are gone")
+    if kind in WAITS_S and waited < PATIENCE and not _candidates(draft):
         return Remedies(wait_s=WAITS_S[kind], reason=f"{draft.hypothesis.statement}; it heals by itself")
-    if kind in {"traffic_surge", "cpu_saturation"} and waited < SECOND_LOOK:
-        moves = open_case(pack).moves
-        busy = [e.partition("/")[2] for e in moves.by_entity if e.startswith("service/") and moves.rose(e, "cpu")]
-        if busy and not any(at_ceiling(draft, moves, name) for name in busy):
-            return Remedies(wait_s=LOOK_AGAIN_S, reason="the autoscaler has room and is at work")
+    if kind == "traffic_surge":
+        demand = case.moves.of(draft.hypothesis.entity, "traffic")
+        if demand is not None and demand.latest < SURGE * demand.lately:
+            return Remedies(wait_s=LOOK_AGAIN_S, reason="demand is back; queues drain by themselves")
+        if (left_s := (case.onset + SURGE_PASSES - pack.at).total_seconds()) > 0:
+            return Remedies(wait_s=ceil(left_s), reason="most surges pass within minutes: this one is still young")
     return None
+
+
+def _over(case: Case) -> bool:
+    """Tell whether every entity that showed symptoms is back at its usual level."""
+    moves = [
+        move
+        for entity in case.pack.incident.entities
+        for role in ("latency", "errors", "ready")
+        if (move := case.moves.of(entity, role)) is not None
+    ]
+    return bool(moves) and all(_usual(move) for move in moves)
+
+
+def _usual(move: Move) -> bool:
+    if move.role == "errors":
+        return move.latest <= max(move.before, ERRORS_USUAL)
+    if move.role == "ready":
+        return move.latest >= move.before / LEVEL_USUAL
+    return move.latest <= LEVEL_USUAL * move.before
 
 
 def _unresolved(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies:

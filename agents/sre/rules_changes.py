@@ -29,7 +29,7 @@ def releases(case: Case) -> list[Suspect]:
         if leak is not None:
             found.append(leak)
         elif case.onset - change.at <= SUSPECT and case.lead(change.entity) > 0:
-            found.append(_release(case, change))
+            found += _release(case, change)
     return _newest_per_entity(found)
 
 
@@ -64,8 +64,10 @@ def _leak(case: Case, change: ChangeRecord) -> Suspect | None:
     return Suspect(change.entity, "deploy_leak", strength, statement, supporting, _against(case, change))
 
 
-def _release(case: Case, change: ChangeRecord) -> Suspect:
+def _release(case: Case, change: ChangeRecord) -> list[Suspect]:
     latency, errors = case.moves.rose(change.entity, "latency"), case.moves.rose(change.entity, "errors")
+    if latency is None and errors is None:
+        return []
     failing = errors is not None and errors.extreme >= ERROR_GATE
     slower = latency is not None and latency.extreme >= SLOWER * latency.before
     kind, word = ("deploy_errors", "failing") if failing and not slower else ("deploy_latency", "slower")
@@ -74,7 +76,7 @@ def _release(case: Case, change: ChangeRecord) -> Suspect:
     supporting = (claims.changed(change), *(claims.moved(m) for m in (latency, errors) if m is not None))
     strength = _strength(case, change, case.lead(change.entity))
     statement = f"the release of {change.entity} is {word}"
-    return Suspect(change.entity, kind, strength, statement, supporting, _against(case, change))
+    return [Suspect(change.entity, kind, strength, statement, supporting, _against(case, change))]
 
 
 def _strength(case: Case, change: ChangeRecord, blame: float) -> float:

@@ -11,7 +11,11 @@ SURGE = 1.3
 BUSY = 0.9
 # CPU half again above usual while others suffer marks the neighbour.
 NOISY = 1.5
-NODE_BUSY = 0.7
+# Machines are read as minute averages over their pool: half busy on average means full in bursts.
+NODE_BUSY = 0.5
+
+
+NODE_GONE, NODE_TOLD = 1.02, 0.3
 
 
 def surges(case: Case) -> list[Suspect]:
@@ -46,12 +50,12 @@ def lost_ground(case: Case) -> list[Suspect]:
             lost[entity] = claims.moved(down)
     zones = _zones(case, lost)
     affected = [m for s in case.pack.topology.services if (m := case.moves.fell(f"service/{s.id}", "ready"))]
-    strength = 0.65 + 0.3 * bool(affected)
+    # machines that are gone are a fact; a release that coincides is a coincidence more often than not
+    strength = NODE_GONE if affected else NODE_TOLD
     support = tuple(claims.moved(m) for m in affected[:3])
     if zones:
-        return [
-            Suspect(zone, "zone_loss", strength, f"{zone} is gone", (*held, *support)) for zone, held in zones.items()
-        ]
+        more = strength + 0.1 * bool(affected)
+        return [Suspect(z, "zone_loss", more, f"{z} is gone", (*held, *support)) for z, held in zones.items()]
     return [
         Suspect(entity, "node_loss", strength, f"{entity} is gone", (claim, *support))
         for entity, claim in lost.items()
@@ -87,7 +91,8 @@ def neighbours(case: Case) -> list[Suspect]:
             if cpu is None or cpu.extreme < max(NOISY * cpu.before, BUSY) or not machines or len(victims) < 2:
                 continue
             supporting = (claims.moved(cpu), claims.moved(machines[0]), *(claims.moved(m) for m in victims[:3]))
-            strength = 0.6 + 0.05 * min(len(victims), 4) + 0.1 * min(cpu.extreme / max(cpu.before, 0.1) / 4, 1.0)
+            # beyond twice its request it lives on what its neighbours were promised, whatever made it busy
+            strength = 0.65 + 0.05 * min(len(victims), 4) + 0.2 * (cpu.extreme >= 2.0)
             statement = f"{entity} takes CPU away from {len(victims)} neighbours on {pool}"
             found[entity] = Suspect(entity, "noisy_neighbour", strength, statement, supporting)
     return list(found.values())
@@ -103,7 +108,12 @@ def _victims(case: Case, entity: str, services: set[str]) -> list[Move]:
     """Services on the same machines that became slow though their own demand is as usual and they do not call it."""
     callers = {e.source for e in case.pack.topology.edges if e.kind == "calls" and e.target == entity}
     slow = [(other, case.moves.rose(other, "latency")) for other in sorted(services - callers - {entity})]
-    return [m for other, m in slow if m is not None and case.moves.rose(other, "traffic") is None]
+    return [m for other, m in slow if m is not None and not _surged(case, other)]
+
+
+def _surged(case: Case, entity: str) -> bool:
+    traffic = case.moves.rose(entity, "traffic")
+    return traffic is not None and traffic.extreme >= SURGE * traffic.lately
 
 
 def _strained(case: Case, entry: str) -> list[Move]:

@@ -1,13 +1,16 @@
 """Faults inside one service or of somebody else: exhausted pools, cold caches, ended certificates, dependencies."""
 
+from datetime import timedelta
+
 from agents.sre import claims
 from agents.sre.case import SLOW_SUSPECT, Case, Suspect
 from agents.sre.rules_changes import ERROR_GATE
 from agents.sre.rules_load import BUSY, SURGE
-from domain.evidence import Claim
 
 # Erlang loss turns steep at nine tenths of the places taken.
 POOL_FULL = 0.85
+# By Little's law twice the time holds twice the places.
+HELD_LONGER = 2.0
 # A flush takes most of the hits at once; ordinary churn moves the ratio by a few points.
 COLD = 0.7
 
@@ -20,8 +23,11 @@ def pools(case: Case) -> list[Suspect]:
         grown = traffic is not None and traffic.extreme > SURGE * max(traffic.lately, 1e-9)
         if pool is None or pool.extreme < POOL_FULL or grown:
             continue
-        against = (claims.moved(traffic, weight=-0.3),) if traffic is not None and traffic.rose else ()
-        strength = 0.4 + 0.3 * case.lead(entity) + 0.1 * min(pool.extreme, 1.0)
+        # slow requests hold their places longer: then the full pool is an effect and speaks for another cause
+        slow = case.moves.rose(entity, "latency")
+        held = slow is not None and slow.extreme >= HELD_LONGER * slow.before
+        against = (claims.moved(slow, weight=-0.3),) if slow is not None and held else ()
+        strength = (0.3 if held else 0.5) + 0.3 * case.lead(entity) + 0.1 * min(pool.extreme, 1.0)
         statement = f"{entity} has no free connections"
         found.append(Suspect(entity, "pool_exhaustion", strength, statement, (claims.moved(pool),), against))
     return found
@@ -62,19 +68,25 @@ def caches(case: Case) -> list[Suspect]:
 
 
 def certificates(case: Case) -> list[Suspect]:
-    """Return services whose certificate has ended and that fail."""
+    """Return certificates that have ended, or are about to, on services that fail or were reported for it."""
     found: list[Suspect] = []
     for certificate in case.pack.topology.certificates:
         entity, address = f"service/{certificate.service}", f"certificate/{certificate.id}"
-        errors = case.moves.rose(entity, "errors")
-        if certificate.not_after > case.pack.at or errors is None:
+        errors, reported = case.moves.rose(entity, "errors"), claims.told(case.pack, entity)
+        ended = certificate.not_after <= case.pack.at
+        if certificate.not_after > case.pack.at + LAST_DAY or not (errors or (reported.evidence and not ended)):
             continue
-        held: list[Claim] = [claims.moved(errors)]
-        if any(e.source == entity and e.target == address for e in case.pack.topology.edges):
-            held.append(claims.depends(case.pack, entity, "secured_by", address))
-        statement = f"the certificate {certificate.id} ended at {certificate.not_after:%Y-%m-%d %H:%M} UTC"
-        found.append(Suspect(address, "certificate_expiry", 0.98, statement, tuple(held)))
+        held = [claims.ends(case.pack, certificate)]
+        held += [claims.moved(errors)] if errors is not None else []
+        held += [reported] if reported.evidence else []
+        statement = f"the certificate {certificate.id} ends at {certificate.not_after:%Y-%m-%d %H:%M} UTC"
+        strength = 1.1 if ended else 0.9
+        found.append(Suspect(address, "certificate_expiry", strength, statement, tuple(held)))
     return found
+
+
+# Rotation is due 30 days before the end (ACME clients' convention); on the last day it has failed.
+LAST_DAY = timedelta(days=1)
 
 
 def dependencies(case: Case) -> list[Suspect]:
@@ -90,7 +102,7 @@ def dependencies(case: Case) -> list[Suspect]:
         strength = (0.55 + 0.4 * case.lead(entity)) if outside else 0.25 + 0.3 * case.lead(entity)
         against = (claims.moved(cpu, weight=-0.5),) if cpu is not None else ()
         supporting = tuple(claims.moved(m) for m in held)
-        kind = "dependency_slow" if held[0].role == "latency" else "dependency_errors"
+        kind = "dependency_slow" if held[0].role == "latency" else "dependency_failing"
         statement = f"{entity} became {'slow' if held[0].role == 'latency' else 'failing'} by itself"
         found.append(Suspect(entity, kind, strength, statement, supporting, against))
     return found
