@@ -215,7 +215,8 @@ class AutonomyChange(Frozen):
     """Change the autonomy level of an environment and command kind."""
 
     environment: Slug
-    kind: Slug
+    kind: Slug | Literal["*"]
+    """A command kind, or `*` for the environment's own level."""
     level: Literal["observe", "propose", "act"]
 
 
