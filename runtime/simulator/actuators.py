@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from domain.catalogue import ConfigChanged, DeploymentChanged, ScalingChanged
 from domain.desired import EnvironmentState, NodePoolState, ServiceState, TenantState
 from domain.errors import Invalid
+from domain.policies import ScalingPolicy
 from runtime.simulator.journal import ExternalChange
 from runtime.simulator.live import ROLLOUT_WAVES, Rollout
 from runtime.simulator.world import SOURCE, World
@@ -20,8 +21,8 @@ COLD_AFTER_RESTART = 0.6
 def apply_desired(world: World, state: EnvironmentState, operation: str, *, actor: str = "platform") -> int:
     """Make the world's targets those of `state`; returns how many resources changed (0 when already so or done before).
 
-    The document is complete: what other actors wrote must have been folded in (`Journal.drain_external`) before. Services
-    the world does not have raise Invalid, services missing from the document are left alone.
+    The document is complete: what other actors wrote must have been folded in (`Journal.drain_external`) before.
+    Services the world does not have raise Invalid, services missing from the document are left alone.
     """
     unknown = set(state.services) - set(world.live.services)
     if unknown:
@@ -105,8 +106,8 @@ def set_service(world: World, service: str, wanted: ServiceState, actor: str) ->
         world.note(f"service/{service}", "policy", was, now, actor, f"{service} traffic policy changed")
 
 
-def _json(policy: object) -> JsonValue:
-    return None if policy is None else str(policy)
+def _json(policy: ScalingPolicy | None) -> JsonValue:
+    return None if policy is None else policy.model_dump(mode="json")
 
 
 def _roll_out(world: World, service: str, before: str, after: str, actor: str) -> None:

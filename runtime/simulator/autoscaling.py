@@ -33,7 +33,7 @@ class Autoscaler:
     history: list[Floats] = field(default_factory=list[Floats])
     pending: list[Floats] = field(default_factory=list[Floats])
 
-    def decide(  # noqa: PLR0913  # one array per field of the policy
+    def decide(  # one array per field of the policy
         self, current: Floats, utilisation: Floats, target: Floats, low: Floats, high: Floats, stabilisation_s: Floats
     ) -> Floats:
         """New desired replicas for one evaluation; `utilisation` and `target` are shares of the request (0..)."""

@@ -1,7 +1,7 @@
 """Where replicas run: nodes in zones, start-up lag, eviction and replacement of lost nodes, capacity limits.
 
 The scheduler is a level-triggered reconciler: whenever something changed it compares wanted with running replicas per
-zone and starts what fits. A lost node's replicas come back after the eviction delay, the node itself when it is repaired.
+zone and starts what fits. A lost node's replicas come back after the eviction delay, the node when it is repaired.
 """
 
 from dataclasses import dataclass, field
@@ -51,7 +51,12 @@ class Cluster:
     held: list[tuple[float, Floats]] = field(default_factory=list[tuple[float, Floats]])
     zone_up: NDArray[np.bool_] = field(init=False)
     dirty: bool = True
+    pool_cores: Floats = field(init=False)
+    """(pools, zones) allocatable cores of live, uncordoned nodes."""
+    nodes_up: Floats = field(init=False)
+    """(nodes,) 1 where a node is there and ready."""
     _next_try: float = 0.0
+    _next_heal_s: float = np.inf
     _pinned: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,8 +64,9 @@ class Cluster:
         self.zone_up = np.zeros((len(self.layout.regions), zones), dtype=bool)
         for index, region in enumerate(self.layout.spec.regions):
             self.zone_up[index, : len(region.zones)] = True
-        self._pinned = np.array([self.layout.services[i].pinned_zone for i in self.layout.service_of])
+        self._pinned = np.array([s.pinned_zone for s in self.layout.rows])
         self.nodes = _nodes(self.layout)
+        self.count_nodes()
         self.running = self.wanted()
 
     @property
@@ -88,10 +94,10 @@ class Cluster:
         if self.held and self.held[0][0] <= now_s:
             self.held = [h for h in self.held if h[0] > now_s]
             self.dirty = True
-        for node in self.nodes:
-            if not node.up and node.down_until <= now_s:
-                node.up = True
-                self.dirty = True
+        if now_s >= self._next_heal_s:
+            for node in self.nodes:
+                node.up = node.up or node.down_until <= now_s
+            self.count_nodes()
         if self.dirty or now_s >= self._next_try:
             self._reconcile(now_s)
 
@@ -110,7 +116,7 @@ class Cluster:
     def _fitting(self, missing: Floats, coming: Floats) -> Floats:
         """Of the missing replicas those that free CPU in their pool and zone can hold."""
         pools, zones = len(self.layout.pools), missing.shape[1]
-        free = self.pool_cores()
+        free = self.pool_cores
         fits = np.zeros_like(missing)
         for zone in range(zones):
             used = np.bincount(self.layout.pool_of, (self.running + coming)[:, zone] * self.cores, pools)
@@ -127,13 +133,17 @@ class Cluster:
                 self.starting.append((now_s + float(delay), batch))
         self.starting.sort(key=lambda item: item[0])
 
-    def pool_cores(self) -> Floats:
-        """Allocatable cores of live, uncordoned nodes per (pool, zone)."""
-        total = np.zeros((len(self.layout.pools), self.zone_up.shape[1]))
-        for node in self.nodes:
-            if node.up and node.exists and not node.cordoned and self.zone_up[node.region, node.zone]:
-                total[node.pool, node.zone] += node.cores * ALLOCATABLE
-        return total
+    def count_nodes(self) -> None:
+        """Look at all nodes again: what they offer, and when the next lost one comes back. Asks for reconciling."""
+        self.pool_cores = np.zeros((len(self.layout.pools), self.zone_up.shape[1]))
+        self.nodes_up = np.zeros(len(self.nodes))
+        for k, node in enumerate(self.nodes):
+            if node.up and node.exists and self.zone_up[node.region, node.zone]:
+                self.nodes_up[k] = 1.0
+                if not node.cordoned:
+                    self.pool_cores[node.pool, node.zone] += node.cores * ALLOCATABLE
+        self._next_heal_s = min((n.down_until for n in self.nodes if not n.up), default=np.inf)
+        self.dirty = True
 
     def lose_node(self, name: str, now_s: float, repaired_after_s: float) -> None:
         """Take a node away: its replicas die, are evicted after the delay, and the node returns when repaired."""
@@ -146,7 +156,7 @@ class Cluster:
         self.running -= lost
         self.held.append((now_s + EVICT_AFTER_S, lost))
         self.held.sort(key=lambda item: item[0])
-        self.dirty = True
+        self.count_nodes()
 
     def resize_pool(self, pool: int, count: int, drained: tuple[str, ...], now_s: float) -> None:
         """Set how many of a pool's nodes exist and which are drained; new ones join after `NODE_STARTUP_S`."""
@@ -155,17 +165,17 @@ class Cluster:
                 node.exists, node.up, node.down_until = True, False, now_s + NODE_STARTUP_S
             node.exists = k < count
             node.cordoned = node.name in drained
-        self.dirty = True
+        self.count_nodes()
 
     def set_zone(self, region: int, zone: int, *, up: bool) -> None:
         """Take a zone away or bring it back; its replicas die at once and are rescheduled to live zones if they may."""
         self.zone_up[region, zone] = up
         if not up:
             self.running[self.layout.region_of == region, zone] = 0.0
-        self.dirty = True
+        self.count_nodes()
 
     def restart(self, columns: list[int], now_s: float) -> None:
-        """Rolling restart: a quarter of the replicas (maxUnavailable 25 %, the Deployment default) is down for a start."""
+        """Rolling restart: a quarter of the replicas (maxUnavailable of a Deployment) is down for one start-up."""
         taken = np.zeros_like(self.running)
         for column in columns:
             budget = np.ceil(self.running[column].sum() * 0.25)
@@ -179,13 +189,13 @@ class Cluster:
         """Bring a lost node back at once, and let its replicas start without waiting for the eviction delay."""
         self.node(name).up = True
         self.held.clear()
-        self.dirty = True
+        self.count_nodes()
 
     def home(self, column: int, zone: int) -> Node:
         """The node that holds a workload's replicas in a zone: bin packing keeps the few of one zone together."""
         pool = int(self.layout.pool_of[column])
         peers = [n for n in self.nodes if n.exists and (n.pool, n.zone) == (pool, zone)]
-        service = self.layout.services[self.layout.service_of[column]].id
+        service = self.layout.rows[column].id
         return peers[crc32(service.encode()) % len(peers)]
 
     def node(self, name: str) -> Node:

@@ -8,7 +8,7 @@ from runtime.simulator.layout import Layout
 from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
 
-# Peak-to-mean of interactive services is near 1.5, trough near 0.5 (public web traffic shapes, e.g. Wikipedia page views).
+# Peak-to-mean of interactive services is near 1.5, trough near 0.5 (public web traffic, e.g. Wikipedia page views).
 DAILY_SWING = 0.35
 SECOND_HARMONIC = 0.10
 WEEKEND = 0.75
@@ -33,7 +33,7 @@ class Demand:
         self._rng = stream(seed, "demand")
         self._offsets = tuple(r.utc_offset_h for r in spec.regions)
         self._region_of = layout.region_of
-        rows = [layout.services[i] for i in layout.service_of]
+        rows = layout.rows
         self.base = np.array([s.demand_rps / len(s.regions) for s in rows])
         self.tenants = tuple(b.tenant for b in spec.tenants)
         owner = [str(s.demand_tenant or s.tenant) for s in rows]
@@ -44,7 +44,7 @@ class Demand:
         self._noise = np.zeros(layout.size)
 
     def at(self, instant: datetime, share: Floats, throttle_rps: Floats) -> Floats:
-        """Demand at an instant, split by region `share` (workloads,), cut to each tenant's `throttle_rps` (tenants,)."""
+        """Demand at an instant, split by region `share` (workloads,), cut to `throttle_rps` (tenants,)."""
         self._noise = self._keep * self._noise + self._spread * self._rng.standard_normal(len(self.base))
         shapes = np.array([daily_shape(instant, offset) for offset in self._offsets])
         flow = self.base * share * self.surge * shapes[self._region_of] * np.exp(self._noise)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from domain.ids import EnvironmentId, TenantId
+from domain.ids import EnvironmentId
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency, RuntimeTenantBinding
 from domain.topology import Slo

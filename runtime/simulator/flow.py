@@ -25,7 +25,7 @@ class Layer:
 
 @dataclass(slots=True, frozen=True)
 class CallGraph:
-    """Edges sorted by (level of caller, caller). `per_call` = calls per request, `weight` = share of failures passed on."""
+    """Edges sorted by (level of caller, caller); `weight` is the share of failures a caller passes on."""
 
     size: int
     caller: Ints

@@ -33,6 +33,11 @@ class Layout:
     plant: Plant
 
     @property
+    def rows(self) -> tuple[ServiceSpec, ...]:
+        """The service of each workload."""
+        return tuple(self.services[int(i)] for i in self.service_of)
+
+    @property
     def size(self) -> int:
         """Number of workloads."""
         return len(self.service_of)

@@ -16,7 +16,7 @@ from runtime.simulator.spec import ServiceSpec
 
 # A rolling update replaces a quarter of the replicas at a time (Deployment default): four waves of one start-up each.
 ROLLOUT_WAVES = 4
-# Hit ratio of a cache by time to live follows ttl / (ttl + mean re-reference time); this is that time for all caches here.
+# Hit ratio by time to live follows ttl / (ttl + mean re-reference time); this is that time for all caches here.
 REREFERENCE_S = 30.0
 # Debug logging costs about a third of a small request's CPU (order of published logging benchmarks).
 DEBUG_CPU = 1.35
@@ -146,11 +146,11 @@ class Live:
             spec = layout.services[layout.service_index[callee]]
             state = self.services.get(callee)
             weights = state.traffic.region_weights if state else {}
-            region = layout.regions[layout.region_of[graph.callee[edge]]]
+            region = layout.regions[int(layout.region_of[graph.callee[edge]])]
             if weights:
                 route[edge] = weights.get(region, 0.0)
             else:
-                home = layout.regions[layout.region_of[graph.caller[edge]]] in spec.regions
+                home = layout.regions[int(layout.region_of[graph.caller[edge]])] in spec.regions
                 route[edge] = float(here[edge]) if home else 1.0 / len(spec.regions)
         return route
 
@@ -162,15 +162,15 @@ class Live:
             if weights:
                 columns = self.layout.columns(service)
                 for column in columns:
-                    region = self.layout.regions[self.layout.region_of[column]]
+                    region = self.layout.regions[int(self.layout.region_of[column])]
                     share[column] = weights.get(region, 0.0) * len(columns)
         return share
 
     def scaling(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """(enabled, target, min, max, stabilisation seconds) per workload, for the autoscaler."""
         rows: list[tuple[float, float, float, float, float]] = []
-        for index in self.layout.service_of:
-            state = self.services.get(self.layout.services[index].id)
+        for spec in self.layout.rows:
+            state = self.services.get(spec.id)
             policy = state.scaling if state else None
             policy = policy or ScalingPolicy(min_replicas=0, max_replicas=1, target_cpu_utilisation=1.0, enabled=False)
             rows.append((

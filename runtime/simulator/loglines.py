@@ -1,7 +1,7 @@
 """What services write to their logs: symptoms as real programs word them, rendered on reading.
 
-How often each line occurs per step follows from what the step measured, so nothing is stored and reading twice gives the
-same lines. No line knows a cause that the program itself could not know.
+How often each line occurs per step follows from what the step measured, so nothing is stored and reading twice gives
+the same lines. No line knows a cause that the program itself could not know.
 """
 
 from collections.abc import Callable
@@ -94,7 +94,7 @@ MAX_LINES_PER_STEP = 20
 
 
 def logs(world: World, start: datetime, split: datetime, end: datetime) -> tuple[LogPattern, ...]:
-    """Counts of every template of every service in [start, split) and [split, end); templates never seen are left out."""
+    """Counts of every template of every service in [start, split) and [split, end), where there are any."""
     before, after = steps_between(world, start, split), steps_between(world, split, end)
     found: list[LogPattern] = []
     for service in world.layout.services:

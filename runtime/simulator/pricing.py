@@ -1,8 +1,8 @@
 """Prices, power and carbon of what runs.
 
-Prices: public Azure list prices, West Europe, Linux, pay as you go, as of 2025, rounded to the cent. Power: Cloud Carbon
-Footprint methodology (Azure coefficients per vCPU, PUE 1.185). Carbon = energy x grid intensity, the operational part of
-the Software Carbon Intensity standard (ISO/IEC 21031:2024).
+Prices: public Azure list prices, West Europe, Linux, pay as you go, as of 2025, rounded to the cent. Power: the Cloud
+Carbon Footprint methodology (Azure coefficients per vCPU, PUE 1.185). Carbon = energy x grid intensity, the operational
+part of the Software Carbon Intensity standard (ISO/IEC 21031:2024).
 """
 
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ def metrics(world: World, entity: str, metric: str, start: datetime, end: dateti
 def series_window(
     world: World, start: datetime, end: datetime, *, entities: tuple[str, ...] = (), step_s: int = 60
 ) -> tuple[MetricSeries, ...]:
-    """All series of the entities (all when empty) over [start, end): services, externals, nodes, zones, certificates."""
+    """All series of the entities (all when empty) over [start, end): services, externals, nodes, certificates."""
     steps = steps_between(world, start, end)
     per = max(1, round(step_s / world.spec.step_s))
     steps = steps[: len(steps) // per * per]
@@ -108,7 +108,7 @@ def _infrastructure_rows(world: World, steps: Ints) -> list[tuple[str, tuple[str
             rows.append((f"node/{node.name}", ready, up))
             rows.append((f"node/{node.name}", cpu, history.pool_use[ring, node.pool].astype(np.float64) * up))
     for name, ends_s in world.certificates.items():
-        left = (ends_s - (steps + 1.0) * world.spec.step_s) / 86_400.0
+        left: Floats = np.asarray((ends_s - (steps + 1.0) * world.spec.step_s) / 86_400.0, dtype=np.float64)
         rows.append((f"certificate/{name}", ("days_left", "other", "d", "avg"), left))
     return rows
 
@@ -196,8 +196,9 @@ def _edges(world: World) -> tuple[Edge, ...]:
     by_id = {s.id: s for s in world.spec.services}
     edges: list[Edge] = []
     for service in world.spec.services:
-        for call in service.calls:
-            edges.append(Edge(kind="calls", source=address_of(service), target=address_of(by_id[call.to])))
+        edges.extend(
+            Edge(kind="calls", source=address_of(service), target=address_of(by_id[call.to])) for call in service.calls
+        )
         if not service.external:
             for region in service.regions:
                 pool = f"node_pool/{service.node_pool}-{region}"
@@ -209,7 +210,8 @@ def _edges(world: World) -> tuple[Edge, ...]:
                 Edge(kind="runs_on", source=f"node_pool/{world.layout.pools[node.pool]}", target=f"node/{node.name}")
             )
             edges.append(Edge(kind="member_of", source=f"node/{node.name}", target=f"zone/{zone}"))
-    for name in world.certificates:
-        service = name.removesuffix("-tls")
-        edges.append(Edge(kind="secured_by", source=f"service/{service}", target=f"certificate/{name}"))
+    edges.extend(
+        Edge(kind="secured_by", source=f"service/{name.removesuffix('-tls')}", target=f"certificate/{name}")
+        for name in world.certificates
+    )
     return tuple(edges)

@@ -1,4 +1,4 @@
-"""Worlds start here, and come back from a record: spec, seed and everything that was done from outside, with its time."""
+"""Worlds start here, and come back from a record: spec, seed and everything done from outside, with its time."""
 
 from datetime import timedelta
 

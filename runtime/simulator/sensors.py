@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.base import Frozen
+from domain.base import Frozen, Severity
 from domain.catalogue import HealthDegraded, HealthRecovered, SloBurn
 from runtime.simulator.layout import Layout
 from runtime.simulator.plant import Readings
@@ -31,7 +31,7 @@ class Finding:
     service: int
     kind: str
     data: Frozen
-    severity: str
+    severity: Severity
 
 
 class _Gate:
@@ -110,7 +110,7 @@ class Sensors:
                 int(i),
                 "runtime.slo.burn.v1",
                 SloBurn(
-                    service=self.layout.services[i].id, burn_rate=round(float(short[i]), 2), window_s=int(SHORT_S),
+                    service=self.layout.services[int(i)].id, burn_rate=round(float(short[i]), 2), window_s=int(SHORT_S),
                     objective=float(self._target[i]),
                     message=f"error budget burns {short[i]:.1f} times too fast",
                 ),
@@ -124,7 +124,7 @@ class Sensors:
         bounds = np.broadcast_to(np.asarray(bound), signal.shape)
         found: list[Finding] = []
         for i in opened:
-            service = self.layout.services[i].id
+            service = self.layout.services[int(i)].id
             data = HealthDegraded.model_validate({
                 "service": service, "signal": name, "observed": round(float(signal[i]), 4),
                 "threshold": round(float(bounds[i]), 4), "unit": unit,
@@ -132,6 +132,8 @@ class Sensors:
             })  # fmt: skip
             found.append(Finding(int(i), "runtime.health.degraded.v1", data, "error"))
         for i in closed:
-            data = HealthRecovered(service=self.layout.services[i].id, signal=name, message="within its gate again")
+            data = HealthRecovered(
+                service=self.layout.services[int(i)].id, signal=name, message="within its gate again"
+            )
             found.append(Finding(int(i), "runtime.health.recovered.v1", data, "info"))
         return found

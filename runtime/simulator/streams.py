@@ -1,4 +1,4 @@
-"""Independent random streams by concern, so that one concern drawing more never shifts another (common random numbers)."""
+"""Independent random streams by concern: one concern drawing more never shifts another (common random numbers)."""
 
 from zlib import crc32
 

@@ -34,7 +34,7 @@ SLOT_ROOM = 3.0
 
 
 def tuned(spec: WorldSpec) -> WorldSpec:
-    """The same world with replicas, scaling policies, worker slots, nodes and latency objectives that fit its demand."""
+    """The same world with replicas, scaling policies, slots, nodes and latency objectives that fit its demand."""
     layout = build_layout(spec)
     arrivals = _arrivals(layout)
     services = tuple(_sized(s, float(arrivals[layout.columns(s.id)].max())) for s in spec.services)
@@ -46,7 +46,7 @@ def tuned(spec: WorldSpec) -> WorldSpec:
 def _arrivals(layout: Layout) -> Floats:
     plant = Live(layout, {}).plant(0.0)
     graph = plant.graph
-    base = np.array([layout.services[i].demand_rps / len(layout.services[i].regions) for i in layout.service_of])
+    base = np.array([s.demand_rps / len(s.regions) for s in layout.rows])
     miss = np.where(plant.cached_edge > 0, 1.0 - plant.cache_hit[graph.caller], 1.0)
     return graph.push_down(base * PEAK, plant.route * miss, np.ones(layout.size))
 
@@ -82,11 +82,12 @@ def _pools(spec: WorldSpec) -> tuple[NodePoolSpec, ...]:
 def _with_objectives(spec: WorldSpec) -> WorldSpec:
     layout = build_layout(spec)
     plant = Live(layout, {}).plant(0.0)
-    replicas = np.array([float(layout.services[i].replicas) for i in layout.service_of])
+    replicas = np.array([float(s.replicas) for s in layout.rows])
     state = PlantState.fresh(plant, np.ceil(replicas * 1.1))
-    base = np.array([layout.services[i].demand_rps / len(layout.services[i].regions) for i in layout.service_of])
-    for _ in range(60):
-        readings = advance(plant, state, base * PEAK, float(spec.step_s))
+    base = np.array([s.demand_rps / len(s.regions) for s in layout.rows])
+    for _ in range(60):  # until hold times and admission have settled
+        advance(plant, state, base * PEAK, float(spec.step_s))
+    readings = advance(plant, state, base * PEAK, float(spec.step_s))
     services: list[ServiceSpec] = []
     for service in spec.services:
         columns = layout.columns(service.id)

@@ -42,7 +42,7 @@ class World:
         self.layout = build_layout(spec)
         self.elapsed_s = 0.0
         self.live = Live(self.layout, {s.id: initial_state(s) for s in spec.services if not s.external})
-        rows = [self.layout.services[i] for i in self.layout.service_of]
+        rows = self.layout.rows
         self.plant: Plant = self.live.plant(0.0)
         self.cluster = Cluster(
             self.layout,
@@ -106,17 +106,14 @@ class World:
         if self.live.dirty:
             self.refresh()
         self.state.ready = np.where(self.external, self.cluster.desired, self.cluster.ready)
-        self.plant.pool_cores = np.maximum(self._pool_cores(), 1.0)
+        self.plant.pool_cores = np.maximum(self.cluster.pool_cores.sum(axis=1), 1.0)
         demand = self.demand.at(self.now, self.share, self.throttle_rps)
         readings = advance(self.plant, self.state, demand, float(self.spec.step_s))
         for column in np.flatnonzero(readings.oom):
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
         used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
-        nodes = np.array(
-            [float(n.up and n.exists and self.cluster.zone_up[n.region, n.zone]) for n in self.cluster.nodes]
-        )
-        self.history.append(readings, self.state.ready, self.cluster.desired, nodes, used)
+        self.history.append(readings, self.state.ready, self.cluster.desired, self.cluster.nodes_up, used)
         if self.elapsed_s >= self._next_scaling_s:
             self._next_scaling_s += self.spec.laws.autoscaler_interval_s
             self._autoscale(readings.cpu_cores)
@@ -136,7 +133,7 @@ class World:
         self.scaling = self.live.scaling()
         self.cluster.cores = self.plant.cores.copy()
 
-    def note(  # noqa: PLR0913  # the change feed's own fields
+    def note(  # the change feed's own fields
         self, entity: str, kind: ChangeKind, before: JsonValue, after: JsonValue, actor: str, text: str
     ) -> None:
         """Write one line to the change feed."""
@@ -172,9 +169,6 @@ class World:
             subject=f"certificate/{name}", at=self.now, deliver_s=self.elapsed_s, severity="warning",
             data=CertificateExpiring(certificate=name, service=service, not_after=self.instant(ends_s)),
         )  # fmt: skip
-
-    def _pool_cores(self) -> Floats:
-        return self.cluster.pool_cores().sum(axis=1)
 
     def _autoscale(self, used_cores: Floats) -> None:
         enabled, target, low, high, window = self.scaling

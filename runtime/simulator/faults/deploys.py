@@ -44,9 +44,8 @@ def _withdraw(world: World, draw: Draw) -> None:
     write_externally(world, ("services", draw.names["service"], "version"), draw.names["before"], PIPELINE)
 
 
-def _rollback(world: World, draw: Draw) -> tuple[Answer, ...]:
-    arguments = {"to_version": draw.names["before"]}
-    return (Answer(kind="service.rollback", target=draw.entity, arguments=arguments),)
+def _rollback(_world: World, draw: Draw) -> tuple[Answer, ...]:
+    return (Answer(kind="service.rollback", target=draw.entity, arguments={"to_version": draw.names["before"]}),)
 
 
 def _row(name: str, **ranges: tuple[float, float]) -> Fault:

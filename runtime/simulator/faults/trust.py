@@ -13,7 +13,8 @@ NOTICE_S = 120.0
 def _draw(world: World, rng: np.random.Generator) -> Draw:
     name = pick(rng, sorted(world.certificates))
     return Draw(
-        fault="certificate_expiry", entity=f"certificate/{name}", names={"certificate": name}, also=(f"service/{name.removesuffix('-tls')}",),
+        fault="certificate_expiry", entity=f"certificate/{name}", names={"certificate": name},
+        also=(f"service/{name.removesuffix('-tls')}",),
         numbers={"ends_s": world.elapsed_s + NOTICE_S, "before_s": world.certificates[name]},
     )  # fmt: skip
 

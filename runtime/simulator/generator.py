@@ -1,0 +1,176 @@
+"""Random worlds by seed: names, sizes, call graphs, tenants and laws drawn, so that no eval is one fixed tape.
+
+Services stand in layers (entry, middle, store, external); calls go to deeper layers only, so graphs are acyclic.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from domain.ids import EnvironmentId
+from domain.policies import ScalingPolicy
+from domain.tenancy import Residency, RuntimeTenantBinding
+from domain.topology import Slo
+from runtime.simulator.spec import CallSpec, Laws, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
+from runtime.simulator.streams import stream
+from runtime.simulator.tuning import tuned
+
+_FIRST = (
+    "amber",
+    "birch",
+    "cobalt",
+    "delta",
+    "ember",
+    "fjord",
+    "glade",
+    "harbor",
+    "iris",
+    "juniper",
+    "kestrel",
+    "lumen",
+)
+_SECOND = ("orders", "users", "search", "feed", "ledger", "stock", "quotes", "media", "routes", "mail", "jobs", "rules")
+_REGIONS = (
+    ("eastus", "westus", 370.0, -5.0),
+    ("francecentral", "francesouth", 45.0, 1.0),
+    ("uksouth", "ukwest", 210.0, 0.0),
+)
+_ISOLATION = ("dedicated", "pooled", "shared")
+ANY_POLICY = ScalingPolicy(min_replicas=2, max_replicas=4, target_cpu_utilisation=0.6)
+
+
+def random_world(
+    seed: int, *, services: int = 24, tenants: int = 3, paired: bool = True, laws: Laws | None = None
+) -> WorldSpec:
+    """A healthy random world with about that many services; the same arguments give the same world."""
+    rng = stream(seed, "world")
+    first, second, grid, offset = _REGIONS[int(rng.integers(len(_REGIONS)))]
+    regions = (first, second) if paired else (first,)
+    owners = [f"{_FIRST[k % 12]}-{_word(rng)}" for k in rng.permutation(12)[:tenants]]
+    rows = _services(rng, services, owners, regions)
+    start = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=int(rng.integers(24 * 5)))
+    pools = [f"{prefix}-{region}" for prefix in ("shared", "own") for region in regions]
+    return tuned(
+        WorldSpec(
+            name=f"random-{seed}",
+            environment=EnvironmentId("prod"),
+            start=start,
+            regions=tuple(
+                RegionSpec(
+                    id=region, zones=tuple(f"{region}-{z}" for z in (1, 2, 3)), grid_gco2e_per_kwh=grid,
+                    paired_with=next((r for r in regions if r != region), None), utc_offset_h=offset,
+                )
+                for region in regions
+            ),
+            node_pools=tuple(
+                NodePoolSpec(id=p, region=p.split("-", 1)[1], sku="D8s_v5", node_count=3, max_nodes=6) for p in pools
+            ),
+            tenants=tuple(_binding(t, k, regions) for k, t in enumerate(["platform", *owners])),
+            services=rows,
+            laws=laws or Laws(),
+        )
+    )  # fmt: skip
+
+
+def _binding(tenant: str, index: int, regions: tuple[str, ...]) -> RuntimeTenantBinding:
+    return RuntimeTenantBinding.model_validate({
+        "tenant": tenant, "environment": "prod", "isolation": _ISOLATION[index % 3], "primary_region": regions[0],
+        "paired_region": regions[-1] if len(regions) > 1 else None, "budget_usd_per_month": 5000.0,
+        "residency": Residency(allowed_regions=regions),
+    })  # fmt: skip
+
+
+def _word(rng: np.random.Generator) -> str:
+    return _SECOND[int(rng.integers(len(_SECOND)))]
+
+
+def _services(
+    rng: np.random.Generator, count: int, owners: list[str], regions: tuple[str, ...]
+) -> tuple[ServiceSpec, ...]:
+    """Layers from the deepest up, each service calling one to four of the layers below it."""
+    shares = {"external": 0.06, "store": 0.2, "middle": 0.5, "entry": 0.24}
+    done: dict[str, list[ServiceSpec]] = {"external": [], "store": [], "middle": [], "entry": []}
+    number = 0
+    for layer, share in shares.items():
+        for _ in range(max(2, round(count * share))):
+            owner = owners[int(rng.integers(len(owners)))]
+            done[layer].append(_one(rng, layer, f"{_word(rng)}-{number:03d}", owner, done, regions))
+            number += 1
+    _special(rng, done)
+    return tuple(s for rows in done.values() for s in rows)
+
+
+def _one(
+    rng: np.random.Generator,
+    layer: str,
+    name: str,
+    owner: str,
+    done: dict[str, list[ServiceSpec]],
+    regions: tuple[str, ...],
+) -> ServiceSpec:
+    scales = layer in {"middle", "entry"} and rng.random() < 0.85
+    caches = layer == "middle" and rng.random() < 0.3
+    base = {
+        "id": name, "tenant": "platform" if layer in {"external", "store"} and rng.random() < 0.5 else owner,
+        "owner_team": f"team-{_FIRST[int(rng.integers(12))]}", "tier": int(rng.integers(0, 4)), "regions": regions,
+        "node_pool": "shared" if rng.random() < 0.6 else "own", "external": layer == "external",
+        "cpu_ms": float(rng.uniform(3.0, 20.0)), "io_ms": float(rng.uniform(1.0, 10.0)),
+        "slo": Slo(availability_target=float(rng.choice([0.999, 0.9995]))),
+        "cache_hit": float(rng.uniform(0.75, 0.93)) if caches else 0.0,
+        "calls": _calls(rng, layer, done, caches=caches),
+        "scaling": ANY_POLICY if scales else None,
+    }  # fmt: skip
+    if layer == "external":
+        base |= {"io_ms": float(rng.uniform(30.0, 90.0)), "variability": 0.6}
+    if layer == "store":
+        base |= {"archetype": "database", "memory_mib": 8192, "memory_base_mib": 5000.0, "startup_s": 60.0}
+    if layer == "entry":
+        base |= {"archetype": "frontend", "demand_rps": float(rng.uniform(80.0, 300.0))}
+        base |= {"certificate_days": float(rng.uniform(20.0, 80.0))}
+    return ServiceSpec.model_validate(base)
+
+
+def _calls(
+    rng: np.random.Generator, layer: str, done: dict[str, list[ServiceSpec]], *, caches: bool
+) -> tuple[CallSpec, ...]:
+    if layer in {"external", "store"}:
+        return ()
+    below = [*done["middle"][-12:], *done["store"]] if layer == "middle" else done["middle"]
+    picked = [below[int(k)].id for k in rng.permutation(len(below))[: int(rng.integers(1, 4))]]
+    calls = [
+        CallSpec(
+            to=to, per_request=float(rng.uniform(0.2, 1.2)), failure_weight=float(rng.choice([1.0, 1.0, 0.3])),
+            on_cache_miss=caches,
+        )
+        for to in picked
+    ]  # fmt: skip
+    if layer == "middle" and rng.random() < 0.2:
+        outside = done["external"][int(rng.integers(len(done["external"])))].id
+        calls.append(CallSpec(to=outside, per_request=float(rng.uniform(0.2, 0.6)), failure_weight=0.9))
+    return tuple(calls)
+
+
+def _special(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> None:
+    """What some faults need: a service in one zone, one that scales by hand, one without a CPU limit."""
+
+    def change(layer: str, index: int, **update: object) -> None:
+        done[layer][index] = done[layer][index].model_copy(update=update)
+
+    called = {c.to for s in done["entry"] for c in s.calls}
+    pinned = next(k for k, s in enumerate(done["middle"]) if s.id in called)
+    change("middle", pinned, pinned_zone=True, scaling=ANY_POLICY)
+    change("entry", 0, scaling=None, archetype="worker", cpu_ms=float(rng.uniform(40.0, 120.0)), demand_rps=30.0)
+    change(
+        "entry", 1, scaling=None, archetype="worker", cpu_burst=20.0, cpu_ms=25.0, node_pool="shared", demand_rps=60.0
+    )
+    lean = tuple(c.model_copy(update={"per_request": 0.02}) for c in done["entry"][1].calls)
+    change("entry", 1, calls=lean)
+    if len(done["entry"]) > 2:
+        change("entry", 2, scaling=ANY_POLICY)
+    outside = CallSpec(to=done["external"][0].id, per_request=0.5)
+    front = done["middle"][pinned]
+    change("middle", pinned, calls=(*(c for c in front.calls if c.to != outside.to), outside))
+    if not any(s.cache_hit > 0 for s in done["middle"]):
+        last = done["middle"][-1]
+        missing = tuple(c.model_copy(update={"on_cache_miss": True}) for c in last.calls)
+        change("middle", -1, cache_hit=0.9, calls=missing)
