@@ -20,7 +20,7 @@ from domain.intake import Channel, IntakeReport, QuarantinedInput, RefusedInput
 from domain.ports import Clock, Ids
 from domain.principals import EventSourceKey
 from grounding import quarantine
-from grounding.event_rows import batch_keys, event_of_row, held, insert_statement, row_of, stored_time
+from grounding.event_rows import event_of_row, held, insert_statement, row_of, stored_time
 from grounding.intake_rules import Settled, Unfit, settle
 from storage.engine import Database
 from storage.tables.events import events
@@ -121,7 +121,7 @@ class EventLog:
         in_text = connection.dialect.name == "sqlite"
         if not in_text:
             connection.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
-        keys = list(batch_keys(self._ids.ulid(), len(taken)))
+        keys = [EventKey(self._ids.ulid()) for _ in taken]
         received = stored_time(now, text=in_text)
         rows = [row_of(i, k, received, sender.id, text_time=in_text) for (_, i), k in zip(taken, keys, strict=True)]
         written = connection.exec_driver_sql(self._insert, rows)

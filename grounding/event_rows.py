@@ -4,7 +4,7 @@ Rows are bound by position straight at the driver: at tens of thousands of event
 general binding layer would cost more than the insert.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
@@ -33,18 +33,10 @@ _COLUMNS = (
     "sender",
 )
 _JSON_COLUMNS = frozenset({"extensions", "data"})
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = tuple(a + b for a in _CROCKFORD for b in _CROCKFORD)
 _CHUNK = 500
 """Ids asked for at once, half of SQLite's oldest limit of 999 variables."""
 
 Row = tuple[str | datetime | None, ...]
-
-
-def batch_keys(first: str, count: int) -> Iterator[EventKey]:
-    """Yield at most 2^20 ascending ULIDs: they share the time and 60 random bits of `first` and count in the rest."""
-    head = first[:22]
-    return (EventKey(f"{head}{_PAIRS[n >> 10]}{_PAIRS[n & 1023]}") for n in range(count))
 
 
 def insert_statement(dialect: str) -> str:
