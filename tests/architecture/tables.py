@@ -1,7 +1,8 @@
 """Tables complete: every entry file of a table folder has its line in the folder's literal tuple.
 
-A folder is a table when its ``__init__.py`` lists its entries by hand. An entry counts as listed when something
-imported from its file stands inside a module-level tuple: no decorators, no scans, nothing registered by accident.
+A folder is a table when its ``__init__.py`` (or one other file) lists its entries by hand. An entry counts as listed
+when something imported from its file stands inside a module-level tuple: no decorators, no scans, nothing registered
+by accident.
 """
 
 import ast
@@ -20,11 +21,14 @@ class Table:
     """Files that are the entries' common parts."""
     packages_only: bool = False
     """Entries are sub-packages; every file beside them is a common part."""
+    file: str = "__init__.py"
+    """Where the tuple stands."""
     row: str = ""
     """Class of the rows, where one file may hold several: each instance made at module level needs its line."""
 
 
 TABLES = (
+    Table("api/intake", shared=frozenset({"bodies", "dimensions", "routes"}), file="routes.py"),
     Table("agents", packages_only=True),
     Table(
         "evals/datasets",
@@ -43,7 +47,7 @@ TABLES = (
 def unlisted(root: Path, tables: tuple[Table, ...] = TABLES) -> list[str]:
     """Entry files without a line in their table. Folders that do not exist yet have no entries."""
     return [
-        f"{table.folder}/__init__.py: no line for {entry}"
+        f"{table.folder}/{table.file}: no line for {entry}"
         for table in tables
         for entry in sorted((entries(root, table) - _listed(root, table)) | (_rows(root, table) - _names(root, table)))
     ]
@@ -81,13 +85,13 @@ def _rows(root: Path, table: Table) -> set[str]:
     return found
 
 
-def _init(root: Path, table: Table) -> Module | None:
-    return next((m for m in modules(root, [table.folder]) if m.path == Path(table.folder, "__init__.py")), None)
+def _table_file(root: Path, table: Table) -> Module | None:
+    return next((m for m in modules(root, [table.folder]) if m.path == Path(table.folder, table.file)), None)
 
 
 def _names(root: Path, table: Table) -> set[str]:
-    """Every name that stands in a module-level tuple of the folder's ``__init__.py``."""
-    init = _init(root, table)
+    """Every name that stands in a module-level tuple of the folder's table file."""
+    init = _table_file(root, table)
     if init is None:
         return set()
     return {node.id for value in _tuples(init.tree) for node in ast.walk(value) if isinstance(node, ast.Name)}
@@ -95,7 +99,7 @@ def _names(root: Path, table: Table) -> set[str]:
 
 def _listed(root: Path, table: Table) -> set[str]:
     """Entries of which something stands in a tuple: a name imported from the entry, or the name of its file."""
-    init = _init(root, table)
+    init = _table_file(root, table)
     if init is None:
         return set()
     origins = _origins(init, table.folder.replace("/", "."))
