@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pydantic import Field, JsonValue
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.base import Digest, Frozen, canonical_json
 from domain.decisions import AuditRecord
@@ -23,6 +22,7 @@ from governance.anchors import AnchorFile, Checkpoint
 from governance.keys import KeyRing
 from governance.sealing import TextKeys
 from storage.engine import Database
+from storage.inserts import insert_once
 from storage.tables.governance import audit_bodies, audit_chains, audit_checkpoints, audit_records
 
 SHREDDED = "audit.text_shredded"
@@ -129,7 +129,7 @@ class AuditLog:
                 )
                 for h in heads
             )
-            made = tuple(c for c in fresh if _insert_once(connection, c))
+            made = tuple(c for c in fresh if insert_once(connection, audit_checkpoints, c.model_dump()))
         if made:
             self.anchors.append(made)
         return made
@@ -149,9 +149,8 @@ class AuditLog:
         head = select(audit_chains).where(audit_chains.c.tenant == tenant).with_for_update()
         row = connection.execute(head).one_or_none()
         if row is None:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             first = {"tenant": tenant, "seq": 0, "digest": self.chain.genesis(tenant), "key_generation": 1}
-            connection.execute(insert(audit_chains).values(**first).on_conflict_do_nothing())
+            insert_once(connection, audit_chains, first)
             row = connection.execute(head).one()
         return row.seq, row.digest, row.key_generation
 
@@ -169,9 +168,3 @@ def place(tenant: TenantId, seq: int) -> bytes:
 
 def _same_place() -> ColumnElement[bool]:
     return (audit_bodies.c.tenant == audit_records.c.tenant) & (audit_bodies.c.seq == audit_records.c.seq)
-
-
-def _insert_once(connection: Connection, checkpoint: Checkpoint) -> bool:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(audit_checkpoints).values(**checkpoint.model_dump()).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1

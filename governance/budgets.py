@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, and_, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.base import Frozen
 from domain.commands import Command
@@ -17,6 +16,7 @@ from domain.decisions import Budget
 from domain.ids import CommandId, PrincipalId, TenantId
 from governance.audit import AuditEntry, AuditLog
 from storage.engine import Database
+from storage.inserts import insert_into
 from storage.tables.governance import budget_uses, budgets
 
 ROUNDING = 1e-9
@@ -125,9 +125,8 @@ class Budgets:
     def set(self, budget: Budget, actor: PrincipalId) -> None:
         """Set a tenant's budget for a resource; the new limit holds from the next decision or claim."""
         with self._database.begin() as connection:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             values = budget.model_dump()
-            statement = insert(budgets).values(**values)
+            statement = insert_into(connection, budgets).values(**values)
             changes = {"limit": budget.limit, "window_s": budget.window_s}
             keys = [budgets.c.tenant, budgets.c.resource]
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))

@@ -7,10 +7,10 @@ which only grows. One-in-flight reservations are taken behind it.
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.commands import Command
 from domain.ids import CommandId
+from storage.inserts import insert_into
 from storage.tables.governance import counters, reservations
 
 _EFFECTS = "effects"
@@ -18,9 +18,8 @@ _EFFECTS = "effects"
 
 def take_gate(connection: Connection) -> int:
     """Hold the gate until the transaction ends and return a fencing number larger than any before."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = (
-        insert(counters)
+        insert_into(connection, counters)
         .values(name=_EFFECTS, value=1)
         .on_conflict_do_update(index_elements=[counters.c.name], set_={"value": counters.c.value + 1})
         .returning(counters.c.value)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 import jwt
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.changes import preview_digest
 from domain.commands import CommandRecord, State
@@ -23,6 +22,7 @@ from governance.records import load
 from governance.steps import Steps
 from governance.switches import blocks, engaged
 from storage.engine import Database
+from storage.inserts import insert_once
 from storage.tables.governance import commands, grants
 
 ISSUER = "opsmesh"
@@ -55,7 +55,6 @@ class Grants:
             share_gate(connection)
             record = load(connection, tenant, command, lock=True)
             claims = self._claims(record, self._until(connection, record, fencing))
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             row = {
                 "command": command,
                 "fencing": fencing,
@@ -64,7 +63,7 @@ class Grants:
                 "issued_at": self._clock.now(),
                 "expires_at": claims.expires_at,
             }
-            if connection.execute(insert(grants).values(**row).on_conflict_do_nothing()).rowcount == 0:
+            if not insert_once(connection, grants, row):
                 raise Refused("a grant was issued for this claim before", reason="grant_used")
             token = self._sign(claims)
             worker = connection.execute(select(commands.c.worker).where(commands.c.id == command)).scalar_one()

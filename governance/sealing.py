@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.base import Digest
 from domain.errors import Broken
 from domain.ids import TenantId
+from storage.inserts import insert_once
 from storage.tables.governance import audit_keys
 
 NONCE_BYTES = 12
@@ -62,9 +62,7 @@ class TextKeys:
         if key is not None:
             return key
         wrapped = aes_key_wrap(self._master, AESGCM.generate_key(256))
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        row = {"tenant": tenant, "generation": generation, "wrapped": wrapped}
-        connection.execute(insert(audit_keys).values(**row).on_conflict_do_nothing())
+        insert_once(connection, audit_keys, {"tenant": tenant, "generation": generation, "wrapped": wrapped})
         key = self.find(connection, tenant, generation)
         if key is None:
             raise Broken(f"text key {generation} of {tenant} is current but cannot be opened", reason="key_unusable")

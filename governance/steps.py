@@ -9,7 +9,6 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.base import Digest, Severity
 from domain.catalogue import CommandChanged, PageRaised
@@ -21,6 +20,7 @@ from domain.ports import Clock
 from governance import budgets, gate
 from governance.audit import AuditEntry, AuditLog
 from governance.runbooks import runbook
+from storage.inserts import insert_once
 from storage.outbox import Outbox
 from storage.tables.governance import commands
 
@@ -53,9 +53,7 @@ class Steps:
         """Store a new command as PROPOSED; None when its key or proposal was there first."""
         now = self.clock.now()
         record = CommandRecord(command=command, digest=command.digest, state=State.PROPOSED, version=1, updated_at=now)
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(commands).values(**_row(record), proposal_key=unique).on_conflict_do_nothing()
-        if connection.execute(statement).rowcount == 0:
+        if not insert_once(connection, commands, {**_row(record), "proposal_key": unique}):
             return None
         self._tell(connection, record, None, actor, {"proposal": command.model_dump(mode="json")})
         return record

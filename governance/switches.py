@@ -9,7 +9,6 @@ from datetime import datetime
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.commands import IN_FLIGHT, Command, CommandRecord
 from domain.decisions import Freeze, KillSwitch
@@ -20,6 +19,7 @@ from governance.audit import AuditEntry, AuditLog
 from governance.gate import take_gate
 from governance.records import EVERY_TENANT, listed
 from storage.engine import Database
+from storage.inserts import insert_into
 from storage.tables.governance import freezes, kill_switches
 
 _ALL_IN_FLIGHT = 100_000
@@ -83,8 +83,7 @@ class Switches:
         """Stop new effects in the scope and return the commands in flight there. Throwing twice keeps the stricter."""
         with self._database.begin() as connection:
             take_gate(connection)
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            statement = insert(kill_switches).values(**switch.model_dump())
+            statement = insert_into(connection, kill_switches).values(**switch.model_dump())
             both = kill_switches.c.undos_continue & statement.excluded.undos_continue
             keys = [kill_switches.c.scope, kill_switches.c.value]
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"undos_continue": both}))

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.base import Frozen, UtcDatetime
 from domain.events import OutgoingEvent
 from domain.ports import Clock, CrashPoints, Ids
 from storage.engine import Database
+from storage.inserts import insert_once
 from storage.tables.governance import consumed, outbox
 
 
@@ -90,6 +90,4 @@ class Outbox:
 
 def first_time(connection: Connection, consumer: str, event: str, at: datetime) -> bool:
     """Record in the consumer's transaction that it took the event in; False when it already had."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(consumed).values(consumer=consumer, event=event, at=at).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return insert_once(connection, consumed, {"consumer": consumer, "event": event, "at": at})

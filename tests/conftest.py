@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from storage.engine import Database
 from tests.postgres import begin_session, end_session, session_server
+from tests.support.governed import GovernedPath, open_path
 
 # A deadline per example would measure the machine's load; the cases are derived from the test's name, not drawn anew.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -79,3 +80,9 @@ def database(database_url: str) -> Iterator[Database]:
     store.create()
     yield store
     store.close()
+
+
+@pytest.fixture
+def path(database: Database, tmp_path: Path) -> Iterator[GovernedPath]:
+    """The governed path on a fresh store, with two approvers and an operator."""
+    yield from open_path(database, tmp_path)
