@@ -100,12 +100,12 @@ class TenantView:
 
 
 def _reachable(addresses: frozenset[str], topology: Topology) -> set[str]:
-    """The addresses and all they stand on, by every edge but calls (a call must not open another tenant's service)."""
+    """The addresses and all they stand on, by every edge but calls of services: those would open another tenant's."""
     found, open_ones = set(addresses), list(addresses)
     while open_ones:
         here = open_ones.pop()
         for edge in topology.edges:
-            if edge.source == here and edge.kind != "calls" and edge.target not in found:
+            if edge.source == here and (edge.kind != "calls" or edge.target.startswith("external/")) and edge.target not in found:
                 found.add(edge.target)
                 open_ones.append(edge.target)
     return found

@@ -17,7 +17,7 @@ from domain.errors import Conflict, Invalid
 from domain.ids import PLATFORM, EnvironmentId
 from domain.outcomes import ActionPlan, EffectReceipt
 from domain.runtime_api import PatchBody
-from domain.topology import EntityRef, Topology
+from domain.topology import EntityKind, EntityRef, Topology
 from tools.affected import affected_by
 from tools.client import RuntimeClient
 from tools.effects import effect_under, send
@@ -28,7 +28,13 @@ from tools.undo import inverse_of, preconditions_of, restoring
 A = TypeVar("A", bound=Frozen)
 READS = 3
 """Times document and dry run are read again when another version came in between."""
-KIND_OF = {"services": "service", "node_pools": "node_pool", "data_stores": "data_store", "tenants": "tenant"}
+KIND_OF: dict[str, EntityKind] = {
+    "services": "service",
+    "node_pools": "node_pool",
+    "data_stores": "data_store",
+    "tenants": "tenant",
+}
+"""Sections of a desired-state document and the kind of entity in them."""
 
 
 class DesiredAction(ABC, Generic[A]):
@@ -57,7 +63,7 @@ class DesiredAction(ABC, Generic[A]):
         await self.check(wanted, topology, client)
         if not changes:
             raise Invalid("nothing would change: the state is already so", reason="no_change")
-        targets = [EntityRef(kind=KIND_OF[p.path[0]], id=p.path[1]) for p in patches]  # pyright: ignore[reportArgumentType]  # the values of KIND_OF are entity kinds
+        targets = [EntityRef(kind=KIND_OF[p.path[0]], id=p.path[1]) for p in patches]
         return ActionPlan(
             preview=changes,
             patches=patches,
@@ -74,14 +80,8 @@ class DesiredAction(ABC, Generic[A]):
             return EffectReceipt(
                 idempotency_key=command.idempotency_key, status="applied", detail="nothing was left to take back"
             )
-        return await send(
-            self._client,
-            command,
-            "PATCH",
-            place(command.environment, "desired-state"),
-            PatchBody(patches=command.patches),
-            grant,
-        )
+        path, body = place(command.environment, "desired-state"), PatchBody(patches=command.patches)
+        return await send(self._client, command, "PATCH", path, body, grant)
 
     async def status(self, command: Command) -> EffectReceipt:
         """Ask the runtime whether the effect happened."""
