@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from pydantic import Field
 from sqlalchemy import Connection, Table, and_, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -28,11 +27,17 @@ class Symptom(Frozen):
     """Start of the present standing, or of the last one."""
     last_at: UtcDatetime
     """Event time of the newest sighting either way: older ones arrive late and change nothing."""
+    until: UtcDatetime | None = None
+    """It stands no longer than this, where nobody tells its end."""
     rises: tuple[UtcDatetime, ...] = ()
     """Recent rising edges, for telling flapping from a single blip."""
     events: tuple[EventKey, ...] = ()
     incident: IncidentId | None = None
-    trace: str | None = Field(default=None)
+    trace: str | None = None
+
+    def stands(self, at: datetime) -> bool:
+        """Tell whether the signal is out of its gate at an instant."""
+        return self.standing and (self.until is None or at < self.until)
 
 
 def load_symptoms(connection: Connection, environment: EnvironmentId) -> list[Symptom]:

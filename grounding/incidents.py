@@ -23,7 +23,7 @@ from domain.topology import Topology
 from grounding import incident_store as store
 from grounding.incident_store import Symptom
 from grounding.neighbourhood import Neighbourhood, owner_tenant
-from grounding.sightings import Sighting, sighting
+from grounding.sightings import BURN, BURN_CAUSES, BURN_STANDS, Sighting, sighting
 
 # A symptom must stand this long: the shortest `for:` in common use in Prometheus alerting rules is one minute.
 HOLD = timedelta(seconds=60)
@@ -119,7 +119,7 @@ class Incidents:
         matching = [
             s
             for s in store.load_symptoms(connection, environment)
-            if s.tenant == tenant and s.entity == seen.entity and seen.signal in {"", s.signal} and s.last_at <= seen.at
+            if s.tenant == tenant and s.entity == seen.entity and _clears(seen, s) and s.last_at <= seen.at
         ]
         for symptom in matching:
             store.save_symptom(connection, symptom.model_copy(update={"standing": False, "last_at": seen.at}))
@@ -198,6 +198,7 @@ def _risen(known: Symptom | None, event: Event, environment: EnvironmentId, seen
         standing=True,
         since=seen.at if known is None or fresh else min(known.since, seen.at),
         last_at=seen.at if known is None else max(known.last_at, seen.at),
+        until=seen.at + BURN_STANDS if seen.signal == BURN else None,
         rises=(*rises, seen.at) if fresh else rises,
         events=(event.key,) if known is None else (*known.events, event.key)[-MAX_EVENTS:],
         incident=None if known is None else known.incident,
@@ -205,9 +206,13 @@ def _risen(known: Symptom | None, event: Event, environment: EnvironmentId, seen
     )
 
 
+def _clears(seen: Sighting, symptom: Symptom) -> bool:
+    return seen.signal in {"", symptom.signal} or (symptom.signal == BURN and seen.signal in BURN_CAUSES)
+
+
 def _is_due(symptom: Symptom, at: datetime) -> bool:
     flapping = len([r for r in symptom.rises if at - r <= FLAP_WINDOW]) >= FLAP_RISES
-    return (symptom.standing and at - symptom.since >= HOLD) or flapping
+    return (symptom.stands(at) and at - symptom.since >= HOLD) or flapping
 
 
 def _first_seen(symptom: Symptom) -> tuple[datetime, str, str]:
@@ -249,7 +254,7 @@ def _close_quiet(connection: Connection, environment: EnvironmentId, at: datetim
     closed: list[Incident] = []
     for incident in store.live_incidents(connection, environment):
         members = [s for s in rows if s.incident == incident.id]
-        quiet = bool(members) and all(not s.standing and at - s.last_at >= QUIET for s in members)
+        quiet = bool(members) and all(not s.stands(at) and at - s.last_at >= QUIET for s in members)
         if incident.status == "open" and quiet:
             closed.append(incident.model_copy(update={"status": "closed"}))
             store.save_incident(connection, closed[-1])

@@ -14,6 +14,11 @@ from domain.topology import EntityRef
 
 # Rotation is due 30 days before the end (ACME clients' convention); on the last day it has failed and is an incident.
 CERTIFICATE_LAST_CALL = timedelta(days=1)
+# A burn is told once, as it begins, and nobody tells its end: the hour is the long window of its alert.
+BURN_STANDS = timedelta(hours=1)
+# Signals whose recovery says that the error budget no longer burns.
+BURN_CAUSES = frozenset({"latency", "errors", "availability"})
+BURN = "slo_burn"
 # Labels by which Alertmanager rules and Azure Monitor name the thing that is wrong, most specific first.
 ALERT_ENTITY_LABELS: tuple[tuple[str, str], ...] = (
     ("service", "service"),
@@ -62,7 +67,7 @@ def _read(event: Event) -> Sighting | None:
         case "runtime.slo.burn.v1":
             burn = SloBurn.model_validate(event.data)
             title = f"{burn.service}: error budget burns {burn.burn_rate:g} times too fast"
-            return _of(event, f"service/{burn.service}", "slo_burn", title)
+            return _of(event, f"service/{burn.service}", BURN, title)
         case "runtime.certificate.expiring.v1":
             return _certificate(event)
         case "runtime.alert.v1":

@@ -81,9 +81,8 @@ def _more_replicas(draft: Draft, moves: Moves, entity: str, growth: float) -> Ca
     ready, cpu = moves.of(entity, "ready"), moves.of(entity, "cpu")
     usual = ready.before / max(len(service.regions), 1) if ready is not None else float(state.replicas)
     busy = cpu.before / TARGET_UTILISATION if cpu is not None else 1.0
-    quota = min(
-        (b.quota.max_replicas_per_service for b in draft.pack.bindings if b.tenant == service.tenant), default=50
-    )
+    granted = [b.quota.max_replicas_per_service for b in draft.pack.bindings if b.tenant == service.tenant]
+    quota = min(granted, default=Quota().max_replicas_per_service)
     need = ceil(usual * growth * max(busy, 1.0) * HEADROOM)
     preference = 0.9 if entity == draft.hypothesis.entity else 0.7
     if state.scaling is None or not state.scaling.enabled:
@@ -114,7 +113,7 @@ def _at_limit(moves: Moves, entity: str, state: ServiceState, regions: int) -> b
     return wanted is not None and wanted.now >= most and cpu.now > state.scaling.target_cpu_utilisation
 
 
-def throttle(draft: Draft) -> list[Candidate | None]:
+def throttle(draft: Draft, preference: float = 0.5) -> list[Candidate | None]:
     """Limit the tenant whose demand surged to little more than it usually sends."""
     service = draft.service(draft.name)
     if service is None or service.tenant == "platform":
@@ -136,7 +135,7 @@ def throttle(draft: Draft) -> list[Candidate | None]:
     }
     reason = f"refuses what {service.tenant} sends beyond its usual rate, so that the rest is served"
     target = f"tenant/{service.tenant}"
-    return [draft.candidate("tenant.throttle", target, arguments, reason=reason, preference=0.5)]
+    return [draft.candidate("tenant.throttle", target, arguments, reason=reason, preference=preference)]
 
 
 def shift_away(draft: Draft) -> list[Candidate | None]:
@@ -195,8 +194,8 @@ MEMORY_STEP_MIB = 64
 
 
 def calm_neighbour(draft: Draft) -> list[Candidate | None]:
-    """Take load off the greedy service by throttling its tenant."""
-    return throttle(draft)
+    """Take load off the greedy service by throttling its tenant: more room for it would be taken from the others."""
+    return throttle(draft, preference=0.9)
 
 
 FIXES: Mapping[str, Callable[[Draft], list[Candidate | None]]] = {

@@ -4,6 +4,7 @@ A fix that did not hold is not tried again, and nothing is proposed on top of a 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
@@ -13,6 +14,7 @@ from agents.sre.drafts import Draft, owner_team
 from agents.sre.fixes import FIXES
 from agents.sre.moves import Move
 from agents.sre.rules_load import SURGE
+from domain.base import digest_of
 from domain.commands import IN_FLIGHT, State
 from domain.evidence import Diagnosis, EvidencePack, Hypothesis
 
@@ -23,9 +25,9 @@ PATIENCE = timedelta(minutes=30)
 # An unexplained symptom gets a second look before a person is bothered.
 SECOND_LOOK = timedelta(minutes=10)
 LOOK_AGAIN_S = 300
-# Adding capacity takes minutes and stays; flash crowds that pass mostly do so in less than the autoscaler's own
-# stabilisation window of five minutes plus its start-up, so a surge is given that long.
-SURGE_PASSES = timedelta(minutes=8)
+# Adding capacity takes minutes and stays. Flash crowds that pass mostly do so within two of the five-minute windows
+# an autoscaler itself waits before it believes a change; a surge is given that long.
+SURGE_PASSES = timedelta(minutes=10)
 # Within a fifth of the usual level, or half a percent of errors, counts as usual (spread of one-minute medians).
 LEVEL_USUAL = 1.2
 ERRORS_USUAL = 0.005
@@ -57,8 +59,12 @@ def remedies(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies
     if wait is not None:
         return wait
     rivals = [h for h in diagnosis.hypotheses[1:] if h.confidence >= RIVAL_SHARE * best.confidence]
-    found = [c for h in (best, *rivals) for c in _fresh(pack, _candidates(Draft(pack, h, attempt)))]
-    return Remedies(candidates=tuple(found), fallback=ticket(draft), reason=best.statement)
+    found: dict[str, Candidate] = {}
+    for h in (best, *rivals):
+        for c in _fresh(pack, _candidates(Draft(pack, h, attempt))):
+            likely = replace(c, preference=c.preference * h.confidence / max(best.confidence, 1e-9))
+            found.setdefault(digest_of([c.proposal.kind, c.proposal.target.address, c.proposal.arguments]), likely)
+    return Remedies(candidates=tuple(found.values()), fallback=ticket(draft), reason=best.statement)
 
 
 # A rival's fix is considered when the code thinks it nearly as likely; rehearsal then tells them apart.

@@ -108,12 +108,21 @@ def _victims(case: Case, entity: str, services: set[str]) -> list[Move]:
     """Services on the same machines that became slow though their own demand is as usual and they do not call it."""
     callers = {e.source for e in case.pack.topology.edges if e.kind == "calls" and e.target == entity}
     slow = [(other, case.moves.rose(other, "latency")) for other in sorted(services - callers - {entity})]
-    return [m for other, m in slow if m is not None and not _surged(case, other)]
+    return [m for other, m in slow if m is not None and not demand_grew(case, other)]
 
 
-def _surged(case: Case, entity: str) -> bool:
-    traffic = case.moves.rose(entity, "traffic")
-    return traffic is not None and traffic.extreme >= SURGE * traffic.lately
+def demand_grew(case: Case, entity: str) -> bool:
+    """Tell whether more comes from outside at an entry above the entity: retries raise inner traffic without that."""
+    above, queue = {entity}, [entity]
+    while queue:
+        here = queue.pop()
+        for edge in case.pack.topology.edges:
+            if edge.kind == "calls" and edge.target == here and edge.source not in above:
+                above.add(edge.source)
+                queue.append(edge.source)
+    entries = above - {e.target for e in case.pack.topology.edges if e.kind == "calls"}
+    grown = [m for entry in sorted(entries) if (m := case.moves.rose(entry, "traffic")) is not None]
+    return any(m.extreme >= SURGE * m.lately for m in grown)
 
 
 def _strained(case: Case, entry: str) -> list[Move]:

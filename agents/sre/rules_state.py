@@ -5,7 +5,7 @@ from datetime import timedelta
 from agents.sre import claims
 from agents.sre.case import SLOW_SUSPECT, Case, Suspect
 from agents.sre.rules_changes import ERROR_GATE
-from agents.sre.rules_load import BUSY, SURGE
+from agents.sre.rules_load import BUSY, demand_grew
 
 # Erlang loss turns steep at nine tenths of the places taken.
 POOL_FULL = 0.85
@@ -19,9 +19,8 @@ def pools(case: Case) -> list[Suspect]:
     """Return services whose connections or worker slots ran out without more demand."""
     found: list[Suspect] = []
     for entity, _ in case.ranking.ranked:
-        pool, traffic = case.moves.rose(entity, "pool"), case.moves.of(entity, "traffic")
-        grown = traffic is not None and traffic.extreme > SURGE * max(traffic.lately, 1e-9)
-        if pool is None or pool.extreme < POOL_FULL or grown:
+        pool = case.moves.rose(entity, "pool")
+        if pool is None or pool.extreme < POOL_FULL or demand_grew(case, entity):
             continue
         # slow requests hold their places longer: then the full pool is an effect and speaks for another cause
         slow = case.moves.rose(entity, "latency")
@@ -74,7 +73,7 @@ def certificates(case: Case) -> list[Suspect]:
         entity, address = f"service/{certificate.service}", f"certificate/{certificate.id}"
         errors, reported = case.moves.rose(entity, "errors"), claims.told(case.pack, entity)
         ended = certificate.not_after <= case.pack.at
-        if certificate.not_after > case.pack.at + LAST_DAY or not (errors or (reported.evidence and not ended)):
+        if certificate.not_after > case.pack.at + LAST_DAY or not (errors or reported.evidence):
             continue
         held = [claims.ends(case.pack, certificate)]
         held += [claims.moved(errors)] if errors is not None else []
