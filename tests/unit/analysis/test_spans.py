@@ -87,7 +87,7 @@ CALLEES = {"front": ("left", "right"), "left": ("deep",), "deep": (), "right": (
 
 
 class _Request:
-    """One trace: front -> (left, right); left -> deep. `delay` slows every call to or from an entity, `work` its own."""
+    """One trace of CALLEES. `delay` slows every call to or from an entity, `work` its own work."""
 
     def __init__(self, rng, trace, delay, work):
         self.rng, self.trace, self.delay, self.work = rng, trace, delay, work
