@@ -53,6 +53,8 @@ class DecideResult(Frozen):
     state: str
     decided_by: PrincipalId | None
     message: str
+    child: CommandId | None = None
+    """The command that replaces this one, when it was narrowed."""
 
 
 class GrantClaims(Frozen):

@@ -1,0 +1,13 @@
+"""The routes of version 1, one file per thing."""
+
+from api.v1 import commands, freezes, incidents, kill_switches, principals, records
+
+ROUTERS = (
+    incidents.router,
+    commands.router,
+    kill_switches.router,
+    freezes.router,
+    principals.router,
+    principals.sources,
+    records.router,
+)

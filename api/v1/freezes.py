@@ -1,0 +1,41 @@
+"""Freeze windows of a tenant: nothing runs unattended in them, and asked changes need an operator."""
+
+from fastapi import APIRouter
+
+from api.auth import CurrentPrincipal, ReadingReach
+from api.ports import Services
+from api.scopes import EVERYWHERE, OPERATING, Id, TenantQuery, require
+from api.views import FreezeRequest, FreezeView
+from domain.decisions import Freeze
+from domain.errors import NotFound
+from domain.ids import EnvironmentId, TenantId
+from domain.principals import ANY, Reach
+
+router = APIRouter(prefix="/v1/freezes", tags=["stops"])
+
+
+@router.get("")
+def list_freezes(tenant: TenantQuery, reach: ReadingReach, services: Services) -> list[FreezeView]:
+    """List a tenant's windows that have not ended, as far as their environments are within reach."""
+    if not reach.allows(tenant):
+        raise NotFound("no such tenant within reach")
+    return [one for one in services.freezes.list(tenant) if _visible(reach, one.freeze, tenant)]
+
+
+@router.post("", status_code=201)
+def open_freeze(request: FreezeRequest, who: CurrentPrincipal, services: Services) -> FreezeView:
+    """Open a window."""
+    require(who, OPERATING, request.tenant, EnvironmentId(request.environment))
+    return services.freezes.open(who, Freeze(**request.model_dump(), by=who.id))
+
+
+@router.delete("/{freeze}", status_code=204)
+def lift_freeze(freeze: Id, tenant: TenantQuery, who: CurrentPrincipal, services: Services) -> None:
+    """End a window now."""
+    require(who, OPERATING, tenant, EVERYWHERE)
+    services.freezes.lift(who, tenant, freeze)
+
+
+def _visible(reach: Reach, freeze: Freeze, tenant: TenantId) -> bool:
+    whole = freeze.environment == ANY
+    return freeze.tenant == tenant and (whole or reach.allows(tenant, EnvironmentId(freeze.environment)))

@@ -1,0 +1,215 @@
+"""What the API takes and answers beyond the vocabulary: requests as people write them, joined views of one thing."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, model_validator
+
+from domain.base import Digest, Frozen, Slug, UtcDatetime, canonical_json
+from domain.cards import Card
+from domain.command_kinds import CATALOGUE, CommandKind
+from domain.commands import CommandRecord
+from domain.decisions import Approval, Decision, Freeze, KillSwitch
+from domain.evidence import Diagnosis, EvidencePack
+from domain.ids import CommandId, EnvironmentId, EvidenceId, IncidentId, PrincipalId, RunId, TenantId
+from domain.incidents import Incident
+from domain.principals import PrincipalKind, RoleGrant
+from domain.topology import EntityRef
+
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+"""Free text; the zero character, which no database text column takes, is refused here."""
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+PlaceName = Slug | Literal["*"]
+
+
+class CommandRequest(Frozen):
+    """A command as a caller proposes it. Who proposes is told by the credential, never by the body."""
+
+    kind: CommandKind
+    arguments: dict[str, JsonValue]
+    target: EntityRef
+    tenant: Annotated[TenantId, Slug]
+    environment: Annotated[EnvironmentId, Slug]
+    rationale: Text = ""
+    evidence: tuple[EvidenceId, ...] = Field(default=(), max_length=200)
+    incident: IncidentId | None = None
+
+    @model_validator(mode="after")
+    def _arguments_fit(self) -> Self:
+        CATALOGUE[self.kind].arguments.model_validate(self.arguments)
+        if b"\\u0000" in canonical_json(self.arguments):
+            raise ValueError("arguments may not hold the zero character")
+        return self
+
+
+class Proposed(Frozen):
+    """What became of a proposal, or would: then there is no record of it."""
+
+    dry_run: bool
+    card: Card
+    decision: Decision | None
+    record: CommandRecord | None = None
+
+
+class ClickRequest(Frozen):
+    """An answer to one exact digest, the one on the card that the person saw."""
+
+    digest: Digest
+    note: Text = ""
+
+
+class NarrowRequest(ClickRequest):
+    """The same command with narrower arguments; it becomes a child with its own preview and decision."""
+
+    arguments: dict[str, JsonValue]
+
+
+class KillSwitchRequest(Frozen):
+    """Stop new effects in a scope."""
+
+    scope: Literal["global", "tenant", "agent", "kind", "command"]
+    value: PlaceName = "*"
+    reason: Reason
+    undos_continue: bool = True
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Self:
+        if (self.scope == "global") != (self.value == "*"):
+            raise ValueError("the global switch has the value `*`, every other names one thing")
+        return self
+
+
+class Engaged(Frozen):
+    """An engaged switch and what was in flight in its scope when it was thrown."""
+
+    switch: KillSwitch
+    in_flight: tuple[CommandRecord, ...]
+
+
+class FreezeRequest(Frozen):
+    """Open a freeze window."""
+
+    tenant: Annotated[TenantId, Slug]
+    environment: EnvironmentId | Literal["*"] = "*"
+    start: UtcDatetime
+    end: UtcDatetime
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("the window ends before it starts")
+        return self
+
+
+class FreezeView(Frozen):
+    """A freeze window by the id under which it can be lifted."""
+
+    id: str
+    freeze: Freeze
+
+
+class PrincipalRequest(Frozen):
+    """A new identity."""
+
+    id: Annotated[PrincipalId, Slug]
+    kind: PrincipalKind
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    grants: tuple[RoleGrant, ...] = Field(default=(), max_length=200)
+    expires_at: AwareDatetime | None = None
+    """End of the first token's life."""
+
+
+class GrantsRequest(Frozen):
+    """All roles that a principal shall hold in the places the caller administers."""
+
+    grants: tuple[RoleGrant, ...] = Field(max_length=200)
+
+
+class SourceRequest(Frozen):
+    """A new event source."""
+
+    id: Annotated[PrincipalId, Slug]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
+    tenants: tuple[Annotated[TenantId, Slug], ...] = Field(min_length=1, max_length=200)
+    trust: Literal["platform", "untrusted"] = "untrusted"
+
+
+class TokenView(Frozen):
+    """A token in the clear, this once."""
+
+    holder: PrincipalId
+    token: str
+    lookup: str
+
+
+class StepView(Frozen):
+    """One step of an agent's run."""
+
+    node: str
+    text: str
+    duration_ms: float
+
+
+class RunView(Frozen):
+    """One agent run as journalled."""
+
+    id: RunId
+    agent: str
+    attempt: int
+    status: str
+    started_at: UtcDatetime
+    ended_at: UtcDatetime | None
+    diagnosis: Diagnosis | None
+    steps: tuple[StepView, ...]
+    proposals: tuple[CommandId, ...]
+
+
+class IncidentView(Frozen):
+    """An incident with what was seen, what agents made of it, and what was proposed."""
+
+    incident: Incident
+    pack: EvidencePack | None
+    diagnosis: Diagnosis | None
+    runs: tuple[RunView, ...] = ()
+    commands: tuple[CommandRecord, ...] = ()
+
+
+class AuditLineView(Frozen):
+    """A link of the audit chain; no body when its text was erased."""
+
+    seq: int
+    at: UtcDatetime
+    action: str
+    actor: PrincipalId
+    digest: Digest
+    body: dict[str, JsonValue] | None
+
+
+class CommandView(Frozen):
+    """A command with its card, what was decided and by whom, and its audit trail."""
+
+    record: CommandRecord
+    card: Card
+    decision: Decision | None
+    approvals: tuple[Approval, ...] = ()
+    audit: tuple[AuditLineView, ...] = ()
+
+
+class FlawView(Frozen):
+    """One place where the audit does not hold."""
+
+    seq: int | None
+    kind: str
+    text: str
+
+
+class AuditView(Frozen):
+    """The answer of an audit verification of one tenant's chain."""
+
+    tenant: TenantId
+    ok: bool
+    records: int
+    unanchored: int
+    """Records after the last anchor: their tail could be cut without a trace."""
+    erased_texts: int
+    flaws: tuple[FlawView, ...]
