@@ -5,19 +5,23 @@ next call. Ended overrides and the platform teams' own deployments are taken up 
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from domain.base import Digest, Frozen, digest_of
 from domain.changes import Patch
 from domain.desired import DesiredState, apply_patches
-from domain.errors import Unavailable
+from domain.errors import Invalid, Unavailable
 from domain.ids import CommandId, EnvironmentId, PrincipalId
 from domain.ports import Clock, Engine
 from domain.runtime_api import OperationRecord
 from runtime import operations, state
 from runtime.ports import RuntimeTarget
 from storage.engine import Database
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class Lag(Frozen):
@@ -59,28 +63,44 @@ class Convergence:
     def _take(self, environment: EnvironmentId, actor: str, patch: Patch) -> None:
         at = self.clock.now()
         with self.database.begin() as connection:
+            state.lock(connection, environment)
             before = state.current(connection, environment)
-            after = apply_patches(before, [patch], command=CommandId(f"platform:{actor}"), at=at)
+            try:
+                after = apply_patches(before, [patch], command=CommandId(f"platform:{actor}"), at=at)
+            except Invalid as error:
+                # It runs already and refusing it would stop every other write: it stays visible as drift.
+                _LOG.warning("%s wrote what desired state cannot hold: %s", actor, error)
+                return
             state.append(connection, after, actor=PrincipalId(actor), key=None, at=at)
 
-    async def follow(self, environment: EnvironmentId, *, key: str | None = None) -> Lag | None:
+    async def follow(self, environment: EnvironmentId) -> Lag | None:
         """Make the newest effective state live; None when the target holds it."""
         async with self._locks[environment]:
             # An engine is handed whole documents: what others wrote meanwhile must be in it, or it would be undone.
             await self._absorb(environment)
-            with self.database.read() as connection:
-                desired = state.current(connection, environment)
-                held = state.actuated(connection, environment)
-            digest = self._effective_digest(desired)
-            if held == (desired.version, digest):
-                return None
             try:
-                await self.engine.apply(desired, key=key or f"{environment}@{desired.version}:{digest}")
+                await self._follow(environment)
             except Unavailable as error:
                 return Lag(environment=environment, reason=str(error))
-            with self.database.begin() as connection:
-                state.mark_actuated(connection, environment, desired.version, digest)
             return None
+
+    async def _follow(self, environment: EnvironmentId) -> None:
+        with self.database.read() as connection:
+            newest = state.newest(connection, environment)
+            version, digest = state.actuated(connection, environment)
+        desired = newest.desired
+        if version < desired.version:
+            # The target counts the effect under its command's key, also when this is the call after a crash.
+            digest = digest_of(desired.effective(newest.at))
+            await self._hand_over(desired, newest.key or f"{environment}@{desired.version}", digest)
+        effective = digest_of(desired.effective(self.clock.now()))
+        if effective != digest:  # overrides have ended since the version was written
+            await self._hand_over(desired, f"{environment}@{desired.version}:{effective}", effective)
+
+    async def _hand_over(self, desired: DesiredState, key: str, digest: Digest) -> None:
+        await self.engine.apply(desired, key=key)
+        with self.database.begin() as connection:
+            state.mark_actuated(connection, desired.environment, desired.version, digest)
 
     async def perform(self, record: OperationRecord) -> Lag | None:
         """Make the target do an accepted operation; None when it is done."""
@@ -93,6 +113,3 @@ class Convergence:
             with self.database.begin() as connection:
                 operations.finish(connection, record.id)
         return None
-
-    def _effective_digest(self, desired: DesiredState) -> Digest:
-        return digest_of(desired.effective(self.clock.now()))

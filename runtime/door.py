@@ -108,6 +108,7 @@ class Door:
         """Commit the draft; None when the document moved on and the draft must be worked out anew."""
         at = self.clock.now()
         with self.database.begin() as connection:
+            state.lock(connection, write.environment)
             known = ledger.recorded(connection, grant.tenant, grant.environment, grant.idempotency_key, write.request)
             if known is not None:
                 return known.model_copy(update={"replayed": True})
@@ -130,7 +131,7 @@ class Door:
                 record = operations.find(connection, grant.tenant, grant.environment, receipt.operation)
             lag = None if record is None else await self.convergence.perform(record)
         else:
-            lag = await self.convergence.follow(grant.environment, key=grant.idempotency_key)
+            lag = await self.convergence.follow(grant.environment)
         return receipt if lag is None else receipt.model_copy(update={"detail": f"committed; {lag.reason}"})
 
 

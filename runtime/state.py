@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from domain.base import Digest
+from domain.base import Digest, Frozen, UtcDatetime
 from domain.desired import DesiredState, EnvironmentState
 from domain.errors import Conflict, NotFound
 from domain.ids import PLATFORM, EnvironmentId, PrincipalId
@@ -55,17 +55,37 @@ def append(connection: Connection, desired: DesiredState, *, actor: PrincipalId,
     )
 
 
+class Version(Frozen):
+    """One version of the document, with the key of the effect that wrote it, None where the platform did."""
+
+    desired: DesiredState
+    key: str | None
+    at: UtcDatetime
+
+
 def current(connection: Connection, environment: EnvironmentId) -> DesiredState:
     """Return the newest document. Raises NotFound for an unknown environment."""
+    return newest(connection, environment).desired
+
+
+def newest(connection: Connection, environment: EnvironmentId) -> Version:
+    """Return the newest version. Raises NotFound for an unknown environment."""
     row = connection.execute(
-        select(desired_versions.c.document)
+        select(desired_versions.c.document, desired_versions.c.idempotency_key, desired_versions.c.at)
         .where(desired_versions.c.environment == environment)
         .order_by(desired_versions.c.version.desc())
         .limit(1)
     ).first()
     if row is None:
         raise NotFound("no such environment")
-    return DesiredState.model_validate(row.document)
+    return Version(desired=DesiredState.model_validate(row.document), key=row.idempotency_key, at=row.at)
+
+
+def lock(connection: Connection, environment: EnvironmentId) -> None:
+    """Hold the environment until the transaction ends: read and write of its document and ledger are one step."""
+    connection.execute(
+        select(environments.c.environment).where(environments.c.environment == environment).with_for_update()
+    )
 
 
 def history(connection: Connection, environment: EnvironmentId, *, limit: int) -> list[tuple[DesiredState, str]]:
