@@ -12,7 +12,6 @@ from hypothesis import settings
 
 from storage.engine import Database
 from tests.postgres import begin_session, end_session, session_server
-from tests.support.governed import GovernedPath, open_path
 
 # A deadline per example would measure the machine's load; the cases are derived from the test's name, not drawn anew.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -62,27 +61,35 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a store without tables, once for each database we support. The second is a real PostgreSQL."""
+    yield from _fresh(request.param, tmp_path, tables=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of an empty store, once for each database we support. The second is a real PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/store.db"
-        return
-    name = f"t{os.getpid()}_{next(_NUMBERS)}"
-    server = session_server()
-    yield server.fresh(name)
-    server.drop(name)
+    """URL of a store with every table, fresh for the test, for processes that open it themselves."""
+    yield from _fresh(request.param, tmp_path, tables=True)
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A store with every table, fresh for the test."""
     store = Database(database_url)
-    store.create()
     yield store
     store.close()
 
 
-@pytest.fixture
-def path(database: Database, tmp_path: Path) -> Iterator[GovernedPath]:
-    """The governed path on a fresh store, with two approvers and an operator."""
-    yield from open_path(database, tmp_path)
+def _fresh(kind: str, folder: Path, *, tables: bool) -> Iterator[str]:
+    if kind == "postgresql":
+        name = f"t{os.getpid()}_{next(_NUMBERS)}"
+        server = session_server()
+        yield server.fresh(name, tables=tables)
+        server.drop(name)
+        return
+    url = f"sqlite:///{folder}/store.db"
+    if tables:
+        store = Database(url)
+        store.create()
+        store.close()
+    yield url
