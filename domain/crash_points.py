@@ -14,6 +14,8 @@ CRASH_POINTS: tuple[tuple[str, str], ...] = (
     ("claim.before_commit", "lease, fencing and reservations written, not committed"),
     ("claim.before_effect", "claim durable, the target has not been called"),
     ("grant.before_commit", "grant signed, its issue not committed"),
+    ("runtime.before_commit", "effect and ledger row written in the runtime's store, not committed"),
+    ("runtime.committed", "effect durable in the runtime's store, the target has not followed yet"),
     ("effect.before_record", "the target was called, the answer is not recorded: the ambiguous one"),
     ("record.before_commit", "effect written to the store, not committed"),
     ("record.before_verify", "effect recorded, verification not begun"),

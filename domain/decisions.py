@@ -57,6 +57,10 @@ class DecideResult(Frozen):
     """The command that replaces this one, when it was narrowed."""
 
 
+GRANT_ISSUER = "opsmesh"
+GRANT_AUDIENCE = "runtime"
+
+
 class GrantClaims(Frozen):
     """A one-time permission for one effect, signed by governance and checked at the runtime's door."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from domain.changes import preview_digest
 from domain.commands import CommandRecord, State
-from domain.decisions import GrantClaims
+from domain.decisions import GRANT_AUDIENCE, GRANT_ISSUER, GrantClaims
 from domain.errors import Refused
 from domain.ids import CommandId, TenantId
 from domain.ports import Clock, CrashPoints, Ids
@@ -25,8 +25,6 @@ from storage.engine import Database
 from storage.inserts import insert_once
 from storage.tables.governance import commands, grants
 
-ISSUER = "opsmesh"
-AUDIENCE = "runtime"
 LIFETIME_S = 60.0
 """Twice the longest time limit of a tool call (30 s): covers one apply and nothing more."""
 
@@ -102,8 +100,8 @@ class Grants:
     def _sign(self, claims: GrantClaims) -> str:
         payload = {
             **claims.model_dump(mode="json"),
-            "iss": ISSUER,
-            "aud": AUDIENCE,
+            "iss": GRANT_ISSUER,
+            "aud": GRANT_AUDIENCE,
             "sub": claims.command,
             "iat": int(self._clock.now().timestamp()),
             "exp": int(claims.expires_at.timestamp()),

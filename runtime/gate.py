@@ -12,7 +12,7 @@ from jwt.types import Options
 from pydantic import ValidationError
 
 from domain.base import Digest
-from domain.decisions import GrantClaims
+from domain.decisions import GRANT_AUDIENCE, GRANT_ISSUER, GrantClaims
 from domain.errors import Refused
 from domain.ids import EnvironmentId, TenantId
 
@@ -22,7 +22,7 @@ _OPTIONS: Options = {
     "verify_exp": False,
     "verify_iat": False,
     "verify_nbf": False,
-    "verify_aud": False,
+    "require": ["iss", "aud"],
 }
 
 
@@ -36,7 +36,9 @@ class GrantGate:
         """Return the claims of a grant signed by one of the keys. Raises Refused."""
         for key in self._keys:
             try:
-                claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=_OPTIONS)
+                claims = jwt.decode(
+                    token, key, algorithms=[ALGORITHM], issuer=GRANT_ISSUER, audience=GRANT_AUDIENCE, options=_OPTIONS
+                )
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidTokenError as error:

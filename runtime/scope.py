@@ -105,7 +105,11 @@ def _reachable(addresses: frozenset[str], topology: Topology) -> set[str]:
     while open_ones:
         here = open_ones.pop()
         for edge in topology.edges:
-            if edge.source == here and (edge.kind != "calls" or edge.target.startswith("external/")) and edge.target not in found:
+            if (
+                edge.source == here
+                and (edge.kind != "calls" or edge.target.startswith("external/"))
+                and edge.target not in found
+            ):
                 found.add(edge.target)
                 open_ones.append(edge.target)
     return found

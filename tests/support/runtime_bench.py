@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.changes import preview_digest
 from domain.commands import Command, Proposal
-from domain.decisions import GrantClaims
+from domain.decisions import GRANT_AUDIENCE, GRANT_ISSUER, GrantClaims
 from domain.errors import Unauthenticated
 from domain.ids import PLATFORM, CommandId, EnvironmentId, PrincipalId, TenantId
 from domain.outcomes import ActionPlan
@@ -29,6 +29,7 @@ from tools.client import Limits, RuntimeClient
 
 PROD = EnvironmentId("prod")
 START = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
+STANDARD = {"iss": GRANT_ISSUER, "aud": GRANT_AUDIENCE}
 EXECUTOR = "executor-token"
 
 
@@ -103,8 +104,8 @@ class Issuer:
         } | changed
         return self.sign(GrantClaims.model_validate(claims))
 
-    def sign(self, claims: GrantClaims) -> str:
-        return jwt.encode(claims.model_dump(mode="json"), self.key, algorithm="EdDSA")
+    def sign(self, claims: GrantClaims, **extra) -> str:
+        return jwt.encode({**claims.model_dump(mode="json"), **STANDARD, **extra}, self.key, algorithm="EdDSA")
 
 
 @dataclass
