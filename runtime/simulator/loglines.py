@@ -17,7 +17,7 @@ from runtime.simulator.flow import Ints
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.streams import stream
-from runtime.simulator.windows import address_of, steps_between
+from runtime.simulator.windows import steps_between
 from runtime.simulator.world import World
 
 
@@ -107,7 +107,7 @@ def logs(world: World, start: datetime, split: datetime, end: datetime) -> tuple
                 found.append(
                     LogPattern(
                         evidence=EvidenceId(f"log:{service.id}:{k}:{split:%Y%m%dT%H%M%S}"),
-                        entity=address_of(service), template=kind.template, severity=kind.severity,
+                        entity=service.address, template=kind.template, severity=kind.severity,
                         baseline_count=baseline, baseline_s=float(len(before) * world.spec.step_s),
                         current_count=current, current_s=float(len(after) * world.spec.step_s),
                     )
@@ -130,7 +130,7 @@ def log_lines(world: World, start: datetime, end: datetime, service: str) -> tup
                 places = kind.fill(rng, _worst_dependency(world, spec, int(step)))
                 text = kind.template.replace("<*>", "{}").format(*places)
                 lines.append(
-                    LogLine(at=at, entity=address_of(spec), severity=kind.severity, template=kind.template, text=text)
+                    LogLine(at=at, entity=spec.address, severity=kind.severity, template=kind.template, text=text)
                 )
     return tuple(sorted(lines, key=lambda line: (line.at, line.text)))
 

@@ -17,10 +17,10 @@ from runtime.simulator.pricing import SKUS
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.traces import spans
-from runtime.simulator.windows import address_of, steps_between
+from runtime.simulator.windows import steps_between
 from runtime.simulator.world import World
 
-__all__ = ["METRICS", "address_of", "changes", "log_lines", "logs", "metrics", "series_window", "spans", "topology"]
+__all__ = ["METRICS", "changes", "log_lines", "logs", "metrics", "series_window", "spans", "topology"]
 
 # (metric as told, channel, kind, unit, statistic, factor)
 METRICS: tuple[tuple[str, str, SignalKind, str, str, float], ...] = (
@@ -75,7 +75,7 @@ def series_window(
         )  # fmt: skip
 
     for service in world.layout.services:
-        address = address_of(service)
+        address = service.address
         if not entities or address in entities:
             for metric, kind, unit, statistic, values in _service_rows(world, service, steps):
                 add(address, (metric, kind, unit, statistic), values)
@@ -197,12 +197,12 @@ def _edges(world: World) -> tuple[Edge, ...]:
     edges: list[Edge] = []
     for service in world.spec.services:
         edges.extend(
-            Edge(kind="calls", source=address_of(service), target=address_of(by_id[call.to])) for call in service.calls
+            Edge(kind="calls", source=service.address, target=by_id[call.to].address) for call in service.calls
         )
         if not service.external:
             for region in service.regions:
                 pool = f"node_pool/{service.node_pool}-{region}"
-                edges.append(Edge(kind="runs_on", source=address_of(service), target=pool))
+                edges.append(Edge(kind="runs_on", source=service.address, target=pool))
     for node in world.cluster.nodes:
         if node.exists:
             zone = world.spec.regions[node.region].zones[node.zone]

@@ -89,6 +89,11 @@ class ServiceSpec(Frozen):
     certificate_days: float | None = None
     """Days left at the start of the world; None where the service serves no certificate."""
 
+    @property
+    def address(self) -> str:
+        """Address of a service or of a dependency run by others."""
+        return f"{'external' if self.external else 'service'}/{self.id}"
+
 
 class Laws(Frozen):
     """How this world's nature differs from the textbook; evaluation worlds vary these, the twin does not know them."""

@@ -9,7 +9,7 @@ from domain.ids import EvidenceId
 from runtime.simulator.flow import Ints
 from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.streams import stream
-from runtime.simulator.windows import address_of, steps_between
+from runtime.simulator.windows import steps_between
 from runtime.simulator.world import World
 
 SAMPLES = 60
@@ -34,7 +34,7 @@ def _stats(world: World, service: ServiceSpec, before: Ints, after: Ints, label:
     current, current_errors = _sample(world, service, after)
     return SpanStats(
         evidence=EvidenceId(f"span:{service.id}:{label}"),
-        entity=address_of(service),
+        entity=service.address,
         operation=f"{service.id}.handle",
         baseline_self_ms=baseline,
         current_self_ms=current,

@@ -1,16 +1,10 @@
-"""Addresses and step windows that all readers share."""
+"""Step windows that all readers share."""
 
 from datetime import datetime, timedelta
 from math import ceil
 
 from runtime.simulator.flow import Ints
-from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.world import World
-
-
-def address_of(service: ServiceSpec) -> str:
-    """Address of a service or of a dependency run by others."""
-    return f"{'external' if service.external else 'service'}/{service.id}"
 
 
 def steps_between(world: World, start: datetime, end: datetime) -> Ints:

@@ -1,0 +1,135 @@
+"""The digital twin: what would a command change, from readings alone.
+
+The plant is fitted to the pack's newest minutes and run over the horizon twice per draw, with and without the command,
+under the same noise and the same guesses about what readings cannot tell (common random numbers). Differences are given
+with 90 % intervals over the draws. Below `FIT_BOUND`, or for kinds and values nobody has seen, the answer is unknown.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.commands import Prediction, Proposal, Quantity
+from domain.errors import Invalid
+from domain.evidence import EvidencePack
+from runtime.simulator.fit import Fitted, fit
+from runtime.simulator.layout import Layout
+from runtime.simulator.live import Live, Traits
+from runtime.simulator.queueing import Floats
+from runtime.simulator.streams import stream
+from runtime.simulator.twin_arms import Arm
+from runtime.simulator.twin_effects import Effect, effect_of
+from runtime.simulator.twin_model import picture, region_shares, usd_per_core_hour
+from runtime.simulator.twin_run import Guess, Run, Totals, run
+from runtime.simulator.windowed import RECENT, latest, read_window
+
+# A twin that explains less than 60 % of what it was fitted on is not asked about what it was not.
+FIT_BOUND = 0.6
+DRAWS = 12
+
+
+@dataclass(slots=True)
+class _Fit:
+    layout: Layout
+    live: Live
+    fitted: Fitted
+    before: Fitted | None
+    price: Floats
+
+
+class Twin:
+    """A Rehearsal. `seed` is the twin's own; it shares nothing with any world."""
+
+    def __init__(self, seed: int = 7, *, draws: int = DRAWS) -> None:
+        self._seed, self._draws = seed, draws
+
+    def rehearse(self, pack: EvidencePack, proposal: Proposal, *, horizon_s: int) -> Prediction:
+        """Change against doing nothing: SLO attainment over the horizon, the rest over its last third.
+
+        SLO attainment, p95 and error rate are those of the symptom's service (the target's, where the symptom is no
+        service); cost and carbon those of the environment.
+        """
+        try:
+            effect = effect_of(pack, proposal)
+            fitted = self._fit(pack, effect)
+            focus = _focus(pack, proposal, fitted.layout)
+        except Invalid as reason:
+            return Prediction(known=False, horizon_s=horizon_s, note=str(reason))
+        quality = fitted.fitted.quality
+        changes = self._compare(fitted, effect, focus, horizon_s)
+        note = "" if quality >= FIT_BOUND else f"fit {quality:.2f} is below {FIT_BOUND}"
+        return Prediction(
+            known=quality >= FIT_BOUND, horizon_s=horizon_s, fit=round(quality, 3), note=note,
+            slo_attainment=_quantity([c.attainment for c in changes]),
+            latency_p95_ms=_quantity([c.p95_ms for c in changes]),
+            error_rate=_quantity([c.errors for c in changes]),
+            cost_usd_per_hour=_quantity([c.cost_usd_per_hour for c in changes]),
+            carbon_g_per_hour=_quantity([c.carbon_g_per_hour for c in changes]),
+        )  # fmt: skip
+
+    def _fit(self, pack: EvidencePack, effect: Effect) -> _Fit:
+        end = latest(pack)
+        layout, live = picture(pack, pack.baseline.start, pack.baseline.end)
+        entities = [s.address for s in layout.spec.services]
+        shares = region_shares(pack, layout)
+        now = {e: read_window(pack.series, e, end - RECENT, end) for e in entities}
+        if not any(r.complete for r in now.values()):
+            raise Invalid("no service has readings of load, errors and latency")
+        if effect.service and not now[f"service/{effect.service}"].complete:
+            raise Invalid(f"the readings of {effect.service} are not complete")
+        past_end = min(effect.changed_at or pack.baseline.end, pack.baseline.end)
+        past = {e: read_window(pack.series, e, past_end - 3 * RECENT, past_end) for e in entities}
+        before = fit(layout, live, past, np.array([1.0 / len(s.regions) for s in layout.rows]))
+        layout.plant.graph.weight[:] = 1.0
+        fitted = fit(layout, live, now, shares)
+        _split_leak(fitted, before)
+        if effect.as_before and not past[f"service/{effect.service}"].complete:
+            raise Invalid(f"nothing was read of {effect.service} before {past_end:%H:%M}")
+        return _Fit(layout, live, fitted, before, usd_per_core_hour(pack, layout))
+
+    def _compare(self, fitted: _Fit, effect: Effect, focus: list[int], horizon_s: int) -> list[Totals]:
+        changes: list[Totals] = []
+        for k in range(self._draws):
+            guess = Guess.drawn(stream(self._seed, "twin", k), fitted.layout.size, horizon_s, fitted.fitted.quality)
+            traits = _traits(fitted, effect)
+            arms = [
+                run(Run(fitted.layout, fitted.live, fitted.fitted, fitted.price, focus), guess, arm, horizon_s)
+                for arm in (Arm(), effect.arm(traits))
+            ]
+            changes.append(arms[1].minus(arms[0]))
+        return changes
+
+
+def _traits(fitted: _Fit, effect: Effect) -> Traits | None:
+    """How the earlier version behaves against the present one: both as fitted, before and after the change."""
+    if not effect.as_before or fitted.before is None:
+        return None
+    columns = fitted.layout.columns(effect.service)
+    now, was = fitted.fitted, fitted.before
+    return Traits(
+        cpu_factor=float((was.cpu_ms[columns] / now.cpu_ms[columns]).mean()),
+        io_add_ms=float((was.io_ms - now.io_ms)[columns].mean()),
+        error_add=float((was.error_share - now.error_share)[columns].mean()),
+        leak_mib_per_krequest=float((was.leak_mib_per_krequest - now.leak_mib_per_krequest)[columns].mean()),
+    )
+
+
+def _split_leak(fitted: Fitted, before: Fitted) -> None:
+    """Memory beyond the earlier level counts as leaked where memory is still rising; the rest is the working set."""
+    leaking = (fitted.leak_mib_per_krequest > 0.0) & (fitted.memory_base_mib > before.memory_base_mib)
+    leaked = np.where(leaking, fitted.memory_base_mib - before.memory_base_mib, 0.0)
+    fitted.leaked_mib = leaked
+    fitted.memory_base_mib = fitted.memory_base_mib - leaked
+
+
+def _focus(pack: EvidencePack, proposal: Proposal, layout: Layout) -> list[int]:
+    for address in (pack.symptom, proposal.target.address):
+        kind, _, name = address.partition("/")
+        if kind == "service" and name in layout.service_index:
+            return layout.columns(name)
+    raise Invalid("neither the symptom nor the target is a service of the topology")
+
+
+def _quantity(values: list[float]) -> Quantity:
+    low, high = np.quantile(values, [0.05, 0.95])
+    return Quantity(value=float(np.median(values)), low=float(low), high=float(high))

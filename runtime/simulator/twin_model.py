@@ -1,0 +1,156 @@
+"""The twin's picture of an environment: topology, desired state and call counts as a spec the physics can lay out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+
+from domain.desired import EnvironmentState, ServiceState
+from domain.evidence import EvidencePack
+from domain.topology import RuntimeService
+from runtime.simulator.fit import calls_per_request
+from runtime.simulator.layout import ALLOCATABLE, Layout, build_layout
+from runtime.simulator.live import Live
+from runtime.simulator.pricing import SKUS
+from runtime.simulator.queueing import Floats
+from runtime.simulator.spec import CallSpec, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
+
+# Yearly averages of grids, rounded (Ember electricity data 2024); other regions count as the world's average.
+GRID_GCO2E_PER_KWH: Mapping[str, float] = {
+    "westeurope": 253.0, "northeurope": 280.0, "francecentral": 45.0, "uksouth": 210.0, "ukwest": 210.0,
+    "eastus": 370.0, "westus": 370.0,
+}  # fmt: skip
+WORLD_AVERAGE = 470.0
+# What the twin believes where a service's configuration does not say.
+DEFAULT_WORKERS, DEFAULT_TIMEOUT_MS, DEFAULT_RETRIES = 64, 2000.0, 2
+
+
+def picture(pack: EvidencePack, start: datetime, end: datetime) -> tuple[Layout, Live]:
+    """Layout and live state of the pack's environment; call counts come from rates over [start, end)."""
+    state = pack.desired.effective(pack.at) if pack.desired else EnvironmentState()
+    topology = pack.topology
+    regions = topology.regions or tuple(dict.fromkeys(r for s in topology.services for r in s.regions)) or ("region",)
+    calls = _calls(pack, start, end)
+    outside = sorted({e.target for e in topology.edges if e.target.startswith("external/")})
+    services = tuple(
+        _service(s, state.services.get(s.id), regions, calls.get(f"service/{s.id}", ())) for s in topology.services
+    ) + tuple(_external(address, regions) for address in outside)
+    spec = WorldSpec(
+        name="twin",
+        environment=topology.environment,
+        start=pack.at,
+        regions=tuple(
+            RegionSpec(id=r, zones=("one",), grid_gco2e_per_kwh=GRID_GCO2E_PER_KWH.get(r, WORLD_AVERAGE))
+            for r in regions
+        ),
+        node_pools=tuple(
+            NodePoolSpec(id=f"all-{r}", region=r, sku="D8s_v5", node_count=1, max_nodes=1) for r in regions
+        ),
+        tenants=(),
+        services=services,
+    )
+    layout = build_layout(spec)
+    _pools(pack, layout)
+    live = Live(layout, {s: v for s, v in state.services.items() if s in layout.service_index})
+    live.touched |= set(live.services)
+    return layout, live
+
+
+def _service(
+    service: RuntimeService, state: ServiceState | None, regions: tuple[str, ...], calls: tuple[CallSpec, ...]
+) -> ServiceSpec:
+    config = state.config if state else {}
+    return ServiceSpec(
+        id=service.id,
+        tenant=service.tenant,
+        owner_team=service.owner_team,
+        tier=service.tier,
+        slo=service.slo,
+        regions=tuple(r for r in service.regions if r in regions) or regions,
+        node_pool="all",
+        replicas=max(1, state.replicas if state else 2),
+        cpu_millicores=state.cpu_millicores if state else 500,
+        memory_mib=state.memory_mib if state else 512,
+        workers=int(float(config.get("pool_size", DEFAULT_WORKERS))),
+        timeout_ms=float(config.get("timeout_ms", DEFAULT_TIMEOUT_MS)),
+        retries=int(float(config.get("max_retries", DEFAULT_RETRIES))),
+        calls=calls,
+    )
+
+
+def _external(address: str, regions: tuple[str, ...]) -> ServiceSpec:
+    """Somebody else's service: we see its answers only, so it is given ample capacity."""
+    return ServiceSpec(
+        id=address.removeprefix("external/"), tenant="platform", owner_team="external", regions=regions,
+        node_pool="all", external=True, replicas=20, cpu_millicores=1000,
+    )  # fmt: skip
+
+
+def _calls(pack: EvidencePack, start: datetime, end: datetime) -> dict[str, tuple[CallSpec, ...]]:
+    callers: dict[str, list[str]] = {}
+    for edge in pack.topology.edges:
+        if edge.kind == "calls":
+            callers.setdefault(edge.target, []).append(edge.source)
+    found: dict[str, list[CallSpec]] = {}
+    for callee, sources in callers.items():
+        counts = calls_per_request(pack, callee, sources, start, end)
+        for source, count in zip(sources, counts, strict=True):
+            if count > 1e-6:
+                call = CallSpec(to=callee.partition("/")[2], per_request=float(count))
+                found.setdefault(source, []).append(call)
+    return {caller: tuple(calls) for caller, calls in found.items()}
+
+
+def _pools(pack: EvidencePack, layout: Layout) -> None:
+    """Real pools instead of the spec's: cores from the topology, each workload on the pool its edges name."""
+    pools = pack.topology.node_pools
+    if not pools:
+        layout.plant.pool_cores = np.full(len(layout.pools), 1e9)
+        return
+    runs_on = {(e.source, e.target.partition("/")[2]) for e in pack.topology.edges if e.kind == "runs_on"}
+    layout.plant.pool_cores = np.array([p.node_count * p.cpu_millicores_per_node / 1000.0 * ALLOCATABLE for p in pools])
+    layout.plant.contention = np.full(len(pools), 10.0)
+    for column, service in enumerate(layout.rows):
+        region = layout.regions[int(layout.region_of[column])]
+        here = [k for k, p in enumerate(pools) if p.region == region and (service.address, p.id) in runs_on]
+        same = [k for k, p in enumerate(pools) if p.region == region] or [0]
+        layout.plant.pool[column] = (here or same)[0]
+
+
+def usd_per_core_hour(pack: EvidencePack, layout: Layout) -> Floats:
+    """Price of a requested core per workload, from its pool's price."""
+    pools = pack.topology.node_pools
+    if not pools:
+        sku = SKUS["D8s_v5"]
+        return np.full(layout.size, sku.cost_usd_per_hour / sku.cores)
+    prices = np.array([p.cost_usd_per_node_hour / (p.cpu_millicores_per_node / 1000.0) for p in pools])
+    return prices[layout.plant.pool]
+
+
+def region_shares(pack: EvidencePack, layout: Layout) -> Floats:
+    """Share of each service's ready replicas per workload: even, but what a dark zone took is missing in its region."""
+    dark = {c.entity.partition("/")[2] for c in pack.changes if c.kind == "zone" and c.after is False}
+    lit = {c.entity.partition("/")[2] for c in pack.changes if c.kind == "zone" and c.after is True}
+    regions = {t.region for t in pack.topology.compute_targets if set(t.zones) & (dark - lit)}
+    share = np.array([1.0 / len(s.regions) for s in layout.rows])
+    if not regions:
+        return share
+    for service in layout.spec.services:
+        columns = layout.columns(service.id)
+        ready, desired = (
+            _newest(pack, service.address, "replicas_ready"),
+            _newest(pack, service.address, "replicas_desired"),
+        )
+        hit = [c for c in columns if layout.regions[int(layout.region_of[c])] in regions]
+        if not ready or not desired or ready >= 0.95 * desired or not hit or len(hit) == len(columns):
+            continue
+        whole = min(desired / len(columns), ready / (len(columns) - len(hit)))
+        for c in columns:
+            share[c] = (ready - whole * (len(columns) - len(hit))) / len(hit) / ready if c in hit else whole / ready
+    return share
+
+
+def _newest(pack: EvidencePack, entity: str, metric: str) -> float:
+    found = [s for s in pack.series if s.entity == entity and s.metric == metric]
+    values = [v for s in found for v in s.values[-3:] if v is not None]
+    return float(np.median(values[-3:])) if values else 0.0
