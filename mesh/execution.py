@@ -15,7 +15,7 @@ from domain.incidents import Incident
 from domain.outcomes import EffectReceipt
 from domain.ports import Clock
 from governance.execution import Executions
-from governance.grants import GrantIssuer
+from governance.grants import Grants
 from governance.machine import CommandStore
 from governance.revalidate import Current
 from mesh.currency import current_of
@@ -32,7 +32,7 @@ class Executor:
 
     store: CommandStore
     executions: Executions
-    grants: GrantIssuer
+    grants: Grants
     submission: Submission
     actions: ActionTable
     watching: Watching
@@ -65,7 +65,7 @@ class Executor:
             return self._record(claimed, _nothing_left(claimed))
         try:
             await self.watching.begin(command, self.incident_of(claimed))
-            grant = self.grants.issue(command.tenant, command.id, fencing=fencing, worker=self.worker)
+            grant = self.grants.issue(command.tenant, command.id, fencing=fencing)
         except (Unavailable, Refused) as error:
             return self._fail(claimed, f"not started: {error}")
         try:

@@ -43,6 +43,8 @@ class Run(Frozen):
     diagnosis: Diagnosis | None = None
     steps: tuple[RunStep, ...] = ()
     proposals: tuple[CommandId, ...] = ()
+    look_again_at: UtcDatetime | None = None
+    """The run asked to be left alone until then."""
     trace: str | None = None
 
 
@@ -97,7 +99,13 @@ class Journal:
         return run
 
     def finish_run(
-        self, run: RunId, diagnosis: Diagnosis, steps: Sequence[RunStep], proposals: Sequence[CommandId]
+        self,
+        run: RunId,
+        diagnosis: Diagnosis,
+        steps: Sequence[RunStep],
+        proposals: Sequence[CommandId],
+        *,
+        look_again_at: datetime | None = None,
     ) -> None:
         """Store a run's answer."""
         with self._database.begin() as connection:
@@ -109,6 +117,7 @@ class Journal:
                     diagnosis=diagnosis.model_dump(mode="json"),
                     steps=[step.model_dump(mode="json") for step in steps],
                     proposals=list(proposals),
+                    look_again_at=look_again_at,
                     ended_at=self._clock.now(),
                 )
             )
@@ -219,5 +228,5 @@ def _run(row: RowMapping) -> Run:
         agent=row["agent"], attempt=row["attempt"], status=row["status"], started_at=started, ended_at=ended,
         diagnosis=None if row["diagnosis"] is None else Diagnosis.model_validate(row["diagnosis"]),
         steps=tuple(RunStep.model_validate(step) for step in steps),
-        proposals=tuple(row["proposals"] or ()), trace=row["trace"],
+        proposals=tuple(row["proposals"] or ()), look_again_at=row["look_again_at"], trace=row["trace"],
     )  # fmt: skip

@@ -7,17 +7,30 @@ lets the loop take one step. The loop sees the world only through intake and rea
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from domain.events import IncomingEvent
 from domain.ids import PrincipalId, TenantId
+from domain.ports import CrashPoints, Rehearsal
 from domain.principals import EventSourceKey
+from domain.tenancy import AutonomyLevel
 from grounding.event_log import EventLog
-from mesh.time import VirtualClock
+from mesh.composition import Mesh, Parts, compose
+from mesh.crash import NO_CRASH
+from mesh.investigation import Redirect, as_proposed
+from mesh.stages import Watcher, nobody
+from mesh.telemetry import in_memory
+from mesh.time import UlidIds, VirtualClock
+from runtime.simulator.record import launch
+from runtime.simulator.spec import WorldSpec
 from runtime.simulator.world import World
+from storage.engine import Database
 
 ROUND = timedelta(seconds=30)
 """How often the loop looks: half the shortest hold of an alert."""
 PLATFORM_SOURCE = "/runtime"
+WARM_UP = timedelta(hours=3, minutes=30)
+"""What a world lives through before the loop looks at it: the baseline of an evidence pack, and half an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +67,49 @@ def platform_sender(tenant: TenantId) -> EventSourceKey:
     return EventSourceKey(
         id=PrincipalId(f"source:runtime:{tenant}"), source=PLATFORM_SOURCE, tenants=(tenant,), trust="platform"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may differ between simulated runs."""
+
+    autonomy: AutonomyLevel | None = None
+    """Override of every binding's level; None keeps them."""
+    watcher: Watcher = nobody
+    rehearsal: Rehearsal | None = None
+    redirect: Redirect = as_proposed
+    crash: CrashPoints = NO_CRASH
+    warm_up: timedelta = WARM_UP
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedMesh:
+    """A mesh over a world, with the engine that drives both."""
+
+    mesh: Mesh
+    world: World
+    clock: VirtualClock
+    simulation: Simulation
+
+
+async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choices) -> SimulatedMesh:
+    """Start a world, let it live through its warm-up, and put a mesh over it. Repeatable per seed."""
+    if (level := choices.autonomy) is not None:
+        spec = spec.model_copy(
+            update={"tenants": tuple(t.model_copy(update={"autonomy": level}) for t in spec.tenants)}
+        )
+    world = launch(spec, seed)
+    world.advance(world.now + choices.warm_up)
+    world.journal.drain(world.elapsed_s)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    clock = VirtualClock(world.now)
+    telemetry, _, _ = in_memory(seed=seed)
+    parts = Parts(
+        home=home, database=Database(f"sqlite:///{home / 'opsmesh.db'}"),
+        runtime_database=Database(f"sqlite:///{home / 'runtime.db'}"), clock=clock, ids=UlidIds(clock, seed=seed),
+        telemetry=telemetry, crash=choices.crash, watcher=choices.watcher, rehearsal=choices.rehearsal,
+        redirect=choices.redirect,
+    )  # fmt: skip
+    mesh = compose(parts, world)
+    await mesh.register(world)
+    return SimulatedMesh(mesh, world, clock, Simulation(world, clock, mesh.log, mesh.loop.step))

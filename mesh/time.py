@@ -56,3 +56,11 @@ class UlidIds:
         else:
             self._last_random += 1 + self._bits(32)
         return str(ULID.from_int((self._last_ms << _RANDOM_BITS) | self._last_random))
+
+
+class OsEntropy:
+    """Unguessable bytes from the operating system."""
+
+    def token_bytes(self, length: int) -> bytes:
+        """Return that many random bytes."""
+        return secrets.token_bytes(length)

@@ -21,6 +21,7 @@ runs = Table(
     Column("proposals", Json),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
+    Column("look_again_at", UtcTime),
     Column("trace", String(64)),
     UniqueConstraint("tenant", "incident", "agent", "attempt", "evidence_digest"),
 )

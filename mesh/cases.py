@@ -1,0 +1,66 @@
+"""What the loop knows of an incident: the incident itself, its newest evidence and diagnosis, its commands."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from domain.commands import CommandRecord
+from domain.errors import NotFound
+from domain.evidence import Diagnosis, EvidencePack
+from domain.ids import EnvironmentId, IncidentId, TenantId
+from domain.incidents import Incident
+from governance.machine import CommandStore
+from grounding import incident_store
+from mesh.journal import Journal
+from storage.engine import Database
+from storage.tables.knowledge import incidents
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Reads across incidents, journal and commands."""
+
+    database: Database
+    journal: Journal
+    store: CommandStore
+
+    def incident(self, tenant: TenantId, incident: str) -> Incident | None:
+        """Return the incident, None when the tenant has none of that id."""
+        with self.database.read() as connection:
+            try:
+                return incident_store.load_incident(connection, tenant, IncidentId(incident))
+            except NotFound:
+                return None
+
+    def of(self, record: CommandRecord) -> Incident | None:
+        """Return the incident a command belongs to."""
+        command = record.command
+        return None if command.incident is None else self.incident(command.tenant, command.incident)
+
+    def live(self, environment: EnvironmentId) -> tuple[Incident, ...]:
+        """Return the incidents that new symptoms may still join, oldest first."""
+        with self.database.read() as connection:
+            return tuple(incident_store.live_incidents(connection, environment))
+
+    def all(self, tenant: TenantId) -> tuple[Incident, ...]:
+        """Return every incident of the tenant, oldest first."""
+        query = select(incidents.c.body).where(incidents.c.tenant == tenant).order_by(incidents.c.opened_at)
+        with self.database.read() as connection:
+            return tuple(Incident.model_validate(body) for body in connection.execute(query).scalars())
+
+    def pack(self, tenant: TenantId, incident: str) -> EvidencePack | None:
+        """Return the newest evidence pack of the incident."""
+        runs = self.journal.runs(tenant, IncidentId(incident))
+        return self.journal.pack(tenant, runs[-1].id) if runs else None
+
+    def diagnosis(self, tenant: TenantId, incident: str | None) -> Diagnosis | None:
+        """Return the newest diagnosis of the incident."""
+        if incident is None:
+            return None
+        found = [run.diagnosis for run in self.journal.runs(tenant, IncidentId(incident)) if run.diagnosis is not None]
+        return found[-1] if found else None
+
+    def commands(self, incident: Incident) -> tuple[CommandRecord, ...]:
+        """Return the incident's forward commands without tickets, oldest first."""
+        rows = self.store.list(incident.tenant, incident=incident.id)
+        return tuple(r for r in rows if r.command.role == "forward" and r.command.kind != "ticket.open")

@@ -1,0 +1,231 @@
+"""The composition root: the same mesh for server, demo, tests and evals, over other clocks, stores and worlds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents import AGENTS
+from agents.skeleton import Reasoner
+from domain.commands import Proposal
+from domain.decisions import Budget
+from domain.errors import Unavailable
+from domain.ids import EnvironmentId, PrincipalId, TenantId
+from domain.ports import Clock, CrashPoints, Ids, Rehearsal
+from domain.principals import ANY, Principal, RoleGrant
+from domain.tenancy import RuntimeTenantBinding
+from governance.assembly import Governed, assemble_governed
+from governance.autonomy import Autonomy
+from governance.policy import PolicySet
+from governance.principals import Principals, find
+from grounding.event_log import EventLog
+from grounding.incidents import Incidents
+from grounding.packs import PackBuilder
+from mesh.cases import Cases
+from mesh.crash import NO_CRASH
+from mesh.detection import Detection
+from mesh.embedded import EmbeddedRuntime, embedded_runtime
+from mesh.execution import Executor
+from mesh.feedback import Feedback
+from mesh.internal import MESH, InternalAuthenticator
+from mesh.investigation import Investigation, Redirect, as_proposed
+from mesh.journal import Journal
+from mesh.knowledge import Knowledge, open_knowledge
+from mesh.loop import Loop
+from mesh.paging import Pager
+from mesh.readers import ApiReaders, CommandsAsEvidence
+from mesh.stages import Watcher, nobody
+from mesh.submission import ActionTable, Submission
+from mesh.surroundings import SurroundingsReader
+from mesh.telemetry import Telemetry
+from mesh.time import OsEntropy
+from mesh.undoing import Undoing
+from mesh.watching import Watching
+from runtime.simulator.world import World
+from storage.engine import Database
+from tools.actions import bind_actions
+from tools.client import RuntimeClient
+
+WORKER = PrincipalId("service:mesh")
+HOURS_PER_MONTH = 730.0
+SPEND_SHARE = 0.25
+"""Commands may add up to a quarter of the tenant's hourly budget: the rest is the bill the runtime runs up anyway."""
+COMMANDS_PER_HOUR = 20
+"""More than one command in three minutes per tenant is a loop gone wrong (our choice)."""
+RESOURCES_PER_HOUR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a mesh is made over."""
+
+    home: Path
+    database: Database
+    runtime_database: Database
+    clock: Clock
+    ids: Ids
+    telemetry: Telemetry
+    crash: CrashPoints = NO_CRASH
+    watcher: Watcher = nobody
+    rehearsal: Rehearsal | None = None
+    reasoner: Reasoner | None = None
+    redirect: Redirect = as_proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A composed mesh over an embedded runtime."""
+
+    parts: Parts
+    governed: Governed
+    principals: Principals
+    autonomy: Autonomy
+    policy: PolicySet
+    log: EventLog
+    incidents: Incidents
+    journal: Journal
+    cases: Cases
+    knowledge: Knowledge
+    readers: ApiReaders
+    submission: Submission
+    loop: Loop
+    runtime: EmbeddedRuntime
+
+    async def register(self, world: World) -> None:
+        """Make the world's environment, its tenants' budgets and our own identities known."""
+        await self.runtime.register(world)
+        for binding in world.spec.tenants:
+            self._set_budgets(binding)
+
+    def _set_budgets(self, binding: RuntimeTenantBinding) -> None:
+        known = {
+            level.budget.resource for level in self.governed.budgets.levels(binding.tenant, self.parts.clock.now())
+        }
+        for budget in _default_budgets(binding):
+            if budget.resource not in known:
+                self.governed.budgets.set(budget, WORKER)
+
+    async def close(self) -> None:
+        """Close clients and stores."""
+        await self.runtime.close()
+        self.parts.telemetry.close()
+        self.parts.database.close()
+        self.parts.runtime_database.close()
+
+
+@dataclass(slots=True)
+class LateProposals:
+    """The runtime's way to propose: bound to the submission once both exist."""
+
+    submission: Submission | None = None
+
+    async def propose(self, proposal: Proposal, *, idempotency_key: str) -> str:
+        """Record the proposal and return its address. Raises Unavailable before the mesh is up."""
+        if self.submission is None:
+            raise Unavailable("the mesh is still starting", reason="starting")
+        record = await self.submission.submit(proposal, key=idempotency_key)
+        return f"/v1/commands/{record.command.id}"
+
+
+def compose(parts: Parts, world: World) -> Mesh:
+    """Put a mesh together over a simulated world. Creates missing tables; nothing runs yet."""
+    parts.database.create()
+    governed = assemble_governed(
+        parts.database, keys=parts.home / "keys", anchor=parts.home / "audit.anchor", find=find, clock=parts.clock,
+        ids=parts.ids, crash=parts.crash,
+    )  # fmt: skip
+    principals = Principals(parts.database, governed.audit, parts.clock, OsEntropy())
+    _know_ourselves(principals)
+    proposals, authenticator = LateProposals(), InternalAuthenticator(principals)
+    runtime = embedded_runtime(
+        world, parts.runtime_database, clock=parts.clock, ids=parts.ids, crash=parts.crash,
+        authenticator=authenticator, proposals=proposals, grant_key=governed.grants.public_key_pem,
+    )  # fmt: skip
+    readers = ApiReaders(RuntimeClient(http=runtime.http, token=authenticator.token))
+    log = EventLog(parts.database, parts.clock, parts.ids)
+    journal = Journal(parts.database, parts.clock, parts.ids)
+    cases = Cases(parts.database, journal, governed.commands)
+    knowledge = open_knowledge(parts.database, parts.home, parts.clock)
+    autonomy, policy, incidents = Autonomy(parts.ids), PolicySet.load(), Incidents(parts.ids)
+    actions = ActionTable(dict(bind_actions(readers.client)))
+    submission = Submission(
+        database=parts.database, store=governed.commands, policy=policy, actions=actions, reader=readers.runtime,
+        clock=parts.clock, ids=parts.ids,
+        surroundings=SurroundingsReader(
+            database=parts.database, store=governed.commands, budgets=governed.budgets, autonomy=autonomy,
+            principals=principals, incidents=cases, readers=readers, clock=parts.clock,
+        ),
+    )  # fmt: skip
+    proposals.submission = submission
+    loop = _loop(
+        parts, governed, log=log, incidents=incidents, journal=journal, cases=cases, knowledge=knowledge,
+        readers=readers, submission=submission, autonomy=autonomy, environments=[EnvironmentId(world.spec.environment)],
+    )  # fmt: skip
+    return Mesh(
+        parts=parts, governed=governed, principals=principals, autonomy=autonomy, policy=policy, log=log,
+        incidents=incidents, journal=journal, cases=cases, knowledge=knowledge, readers=readers,
+        submission=submission, loop=loop, runtime=runtime,
+    )  # fmt: skip
+
+
+def _loop(  # noqa: PLR0913  # composition
+    parts: Parts,
+    governed: Governed,
+    *,
+    log: EventLog,
+    incidents: Incidents,
+    journal: Journal,
+    cases: Cases,
+    knowledge: Knowledge,
+    readers: ApiReaders,
+    submission: Submission,
+    autonomy: Autonomy,
+    environments: Sequence[EnvironmentId],
+) -> Loop:
+    database, clock, ids, watcher = parts.database, parts.clock, parts.ids, parts.watcher
+    watching = Watching(database, journal, readers, submission.actions, clock, parts.crash)
+    executor = Executor(
+        store=governed.commands, executions=governed.executions, grants=governed.grants, submission=submission,
+        actions=submission.actions, watching=watching, clock=clock, worker=WORKER, incident_of=cases.of,
+    )  # fmt: skip
+    packs = PackBuilder(
+        readers=readers, events=log, past=knowledge, commands=CommandsAsEvidence(governed.commands),
+        clock=clock,
+    )  # fmt: skip
+    return Loop(
+        detection=Detection(database, log, incidents, journal, readers, clock, tuple(environments), watcher),
+        investigation=Investigation(
+            cases=cases, packs=packs, journal=journal, submission=submission, agents=AGENTS,
+            pager=Pager(database, journal, governed.outbox, incidents, clock, ids, watcher),
+            rehearsal=parts.rehearsal, reasoner=parts.reasoner, clock=clock, telemetry=parts.telemetry,
+            watcher=watcher, redirect=parts.redirect,
+        ),
+        submission=submission, store=governed.commands, executions=governed.executions, executor=executor,
+        watching=watching,
+        undoing=Undoing(
+            governed.commands, governed.executions, executor, submission.actions, clock, ids, WORKER
+        ),
+        feedback=Feedback(
+            database=database, journal=journal, outbox=governed.outbox, audit=governed.audit, autonomy=autonomy,
+            incidents=incidents, lessons=knowledge, clock=clock, ids=ids,
+        ),
+        cases=cases, journal=journal, readers=readers, clock=clock, telemetry=parts.telemetry, watcher=watcher,
+        worker=WORKER,
+    )  # fmt: skip
+
+
+def _know_ourselves(principals: Principals) -> None:
+    """Store the mesh's and the agents' identities; agents propose everywhere and approve nowhere."""
+    principals.ensure(MESH)
+    for spec in AGENTS:
+        grants = (RoleGrant(role="proposer", tenant=TenantId(ANY)),)
+        principals.ensure(Principal(id=spec.principal, kind="agent", name=spec.name, grants=grants))
+
+
+def _default_budgets(binding: RuntimeTenantBinding) -> tuple[Budget, ...]:
+    hourly = binding.budget_usd_per_month / HOURS_PER_MONTH * SPEND_SHARE
+    hour_s = 3600
+    return (
+        Budget(tenant=binding.tenant, resource="spend_usd_per_hour", limit=hourly, window_s=hour_s),
+        Budget(tenant=binding.tenant, resource="commands", limit=COMMANDS_PER_HOUR, window_s=hour_s),
+        Budget(tenant=binding.tenant, resource="blast_radius", limit=RESOURCES_PER_HOUR, window_s=hour_s),
+    )
