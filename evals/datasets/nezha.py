@@ -119,11 +119,14 @@ class _Day:
     def _patterns(self, logs: list[LogLine], current: TimeRange) -> Iterator[LogPattern]:
         """Count templates per service and severity in the quiet minute and in the window."""
         templater = Templater()
+        seen = [
+            (column, service_of(line.pod), severity_of(line.text), templater.add(line.text[:_BODY]))
+            for column, lines in enumerate((self.quiet.logs, logs))
+            for line in lines
+        ]
         counts: dict[tuple[str, Severity, int], list[int]] = {}
-        for column, lines in enumerate((self.quiet.logs, logs)):
-            for line in lines:
-                key = (service_of(line.pod), severity_of(line.text), templater.add(line.text[:_BODY]))
-                counts.setdefault(key, [0, 0])[column] += 1
+        for column, service, severity, number in seen:
+            counts.setdefault((service, severity, templater.resolve(number)), [0, 0])[column] += 1
         for (service, severity, number), (before, during) in counts.items():
             yield LogPattern(
                 evidence=UNCITED,
