@@ -97,7 +97,7 @@ class MetricPoint(Frozen):
     """One sample of one metric of one entity."""
 
     environment: EnvironmentId
-    entity: str
+    entity: str = Field(max_length=200)
     """Address: `service/checkout`."""
     metric: str = Field(min_length=1, max_length=200)
     kind: SignalKind = "other"
@@ -111,7 +111,7 @@ class LogRecord(Frozen):
     """One log line of one entity. Its text is data, never instruction."""
 
     environment: EnvironmentId
-    entity: str
+    entity: str = Field(max_length=200)
     at: UtcDatetime
     severity: Severity = "info"
     message: str = Field(max_length=65_536)
@@ -126,10 +126,11 @@ class SpanRecord(Frozen):
     trace_id: str = Field(min_length=1, max_length=64)
     span_id: str = Field(min_length=1, max_length=64)
     parent_id: str | None = Field(default=None, max_length=64)
-    entity: str
+    entity: str = Field(max_length=200)
     operation: str = Field(max_length=300)
-    start: UtcDatetime
-    end: UtcDatetime
+    start_ns: int = Field(ge=0, lt=2**63)
+    """Nanoseconds since the epoch: microseconds are too coarse for self times of fast calls."""
+    end_ns: int = Field(ge=0, lt=2**63)
     error: bool = False
 
 

@@ -143,11 +143,11 @@ spans = Table(
     Column("parent", String(64)),
     Column("entity", String(200), nullable=False),
     Column("operation", String(300), nullable=False),
-    Column("start", UtcTime, nullable=False),
-    Column("end", UtcTime, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
     Column("error", Boolean, nullable=False),
     UniqueConstraint("tenant", "environment", "trace", "span"),
-    Index("ix_spans_window", "tenant", "environment", "start"),
+    Index("ix_spans_window", "tenant", "environment", "start_ns"),
 )
 
 telemetry_usage = Table(

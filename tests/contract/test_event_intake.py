@@ -18,7 +18,7 @@ from api.problems import install_problems
 from domain.errors import Unauthenticated
 from domain.principals import EventSourceKey, Principal, RoleGrant
 from storage.engine import Database
-from tests.intake import ACME, ACME_KEY, BOTH_KEY, GLOBEX, Desk, degraded, desk, wire
+from tests.intake import ACME, ACME_KEY, BOTH_KEY, GLOBEX, NOW, Desk, degraded, desk, wire
 
 PERSON = Principal.model_validate(
     {"id": "ann", "kind": "person", "name": "Ann", "grants": (RoleGrant(role="ingest", tenant=ACME),)}
@@ -63,7 +63,7 @@ def post(client: TestClient, body: bytes, path: str = "/events", token: str = "a
 
 def peer_event(**attributes: str) -> CloudEvent:
     stated = {k: v for k, v in degraded().items() if k not in {"data", "time"}}
-    return CloudEvent(attributes=stated | attributes, data=degraded()["data"])
+    return CloudEvent(attributes=stated | {"time": NOW} | attributes, data=degraded()["data"])
 
 
 def test_another_implementation_is_understood_in_every_mode(front: Desk, client: TestClient) -> None:
