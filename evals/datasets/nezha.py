@@ -119,7 +119,7 @@ class _Day:
     def _patterns(self, logs: list[LogLine], current: TimeRange) -> Iterator[LogPattern]:
         """Count templates per service and severity in the quiet minute and in the window."""
         templater = Templater()
-        seen = [
+        seen: list[tuple[int, str, Severity, int]] = [
             (column, service_of(line.pod), severity_of(line.text), templater.add(line.text[:_BODY]))
             for column, lines in enumerate((self.quiet.logs, logs))
             for line in lines
