@@ -12,12 +12,14 @@ from domain.decisions import Approval, Decision, Freeze, KillSwitch
 from domain.evidence import Diagnosis, EvidencePack
 from domain.ids import CommandId, EnvironmentId, EvidenceId, IncidentId, PrincipalId, RunId, TenantId
 from domain.incidents import Incident
-from domain.principals import PrincipalKind, RoleGrant
+from domain.principals import PrincipalKind, Role, RoleGrant
 from domain.topology import EntityRef
 
 Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
 """Free text; the zero character, which no database text column takes, is refused here."""
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+NAME = StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=200)
+"""The rule of a Slug, for types that are ids already."""
 PlaceName = Slug | Literal["*"]
 
 
@@ -27,11 +29,11 @@ class CommandRequest(Frozen):
     kind: CommandKind
     arguments: dict[str, JsonValue]
     target: EntityRef
-    tenant: Annotated[TenantId, Slug]
-    environment: Annotated[EnvironmentId, Slug]
+    tenant: Annotated[TenantId, NAME]
+    environment: Annotated[EnvironmentId, NAME]
     rationale: Text = ""
-    evidence: tuple[EvidenceId, ...] = Field(default=(), max_length=200)
-    incident: IncidentId | None = None
+    evidence: tuple[Annotated[EvidenceId, NAME], ...] = Field(default=(), max_length=200)
+    incident: Annotated[IncidentId, NAME] | None = None
 
     @model_validator(mode="after")
     def _arguments_fit(self) -> Self:
@@ -88,8 +90,8 @@ class Engaged(Frozen):
 class FreezeRequest(Frozen):
     """Open a freeze window."""
 
-    tenant: Annotated[TenantId, Slug]
-    environment: EnvironmentId | Literal["*"] = "*"
+    tenant: Annotated[TenantId, NAME]
+    environment: Annotated[EnvironmentId, NAME] | Literal["*"] = "*"
     start: UtcDatetime
     end: UtcDatetime
     reason: Reason
@@ -108,13 +110,25 @@ class FreezeView(Frozen):
     freeze: Freeze
 
 
+class GrantRequest(Frozen):
+    """One role in one place."""
+
+    role: Role
+    tenant: Annotated[TenantId, NAME] | Literal["*"]
+    environment: Annotated[EnvironmentId, NAME] | Literal["*"] = "*"
+
+    def grant(self) -> RoleGrant:
+        """Return the same as the vocabulary says it."""
+        return RoleGrant(role=self.role, tenant=TenantId(self.tenant), environment=EnvironmentId(self.environment))
+
+
 class PrincipalRequest(Frozen):
     """A new identity."""
 
-    id: Annotated[PrincipalId, Slug]
+    id: Annotated[PrincipalId, NAME]
     kind: PrincipalKind
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-    grants: tuple[RoleGrant, ...] = Field(default=(), max_length=200)
+    grants: tuple[GrantRequest, ...] = Field(default=(), max_length=200)
     expires_at: AwareDatetime | None = None
     """End of the first token's life."""
 
@@ -122,15 +136,15 @@ class PrincipalRequest(Frozen):
 class GrantsRequest(Frozen):
     """All roles that a principal shall hold in the places the caller administers."""
 
-    grants: tuple[RoleGrant, ...] = Field(max_length=200)
+    grants: tuple[GrantRequest, ...] = Field(max_length=200)
 
 
 class SourceRequest(Frozen):
     """A new event source."""
 
-    id: Annotated[PrincipalId, Slug]
+    id: Annotated[PrincipalId, NAME]
     source: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
-    tenants: tuple[Annotated[TenantId, Slug], ...] = Field(min_length=1, max_length=200)
+    tenants: tuple[Annotated[TenantId, NAME], ...] = Field(min_length=1, max_length=200)
     trust: Literal["platform", "untrusted"] = "untrusted"
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from api.auth import CurrentPrincipal
 from api.ports import Services
 from api.scopes import ADMINISTERING, Id
-from api.views import GrantsRequest, PrincipalRequest, SourceRequest, TokenView
+from api.views import GrantRequest, GrantsRequest, PrincipalRequest, SourceRequest, TokenView
 from domain.errors import Invalid, NotFound, Refused
 from domain.ids import EnvironmentId, PrincipalId, TenantId
 from domain.principals import ANY, APPROVING_ROLES, EventSourceKey, Principal, Reach, RoleGrant
@@ -36,10 +36,10 @@ def show_myself(who: CurrentPrincipal) -> Principal:
 def add_principal(request: PrincipalRequest, who: CurrentPrincipal, services: Services) -> TokenView:
     """Add a principal; its token is in this answer and nowhere else."""
     reach = _administered(who)
-    _allow_grants(reach, request.grants)
-    if request.kind == "agent" and any(grant.role in APPROVING_ROLES for grant in request.grants):
+    grants = _allowed(reach, request.grants)
+    if request.kind == "agent" and any(grant.role in APPROVING_ROLES for grant in grants):
         raise Invalid("an agent cannot hold an approving role", reason="agent_approver")
-    principal = Principal.model_validate(request.model_dump(exclude={"expires_at"}))
+    principal = Principal(id=request.id, kind=request.kind, name=request.name, grants=grants)
     return services.identity_writer.add(principal, by=who.id, expires_at=request.expires_at)
 
 
@@ -48,9 +48,9 @@ def set_grants(principal: Id, request: GrantsRequest, who: CurrentPrincipal, ser
     """Set the roles held where the caller administers; roles held elsewhere stay as they are."""
     reach = _administered(who)
     held = _known(reach, services.identities.get(PrincipalId(principal)))
-    _allow_grants(reach, request.grants)
+    grants = _allowed(reach, request.grants)
     elsewhere = tuple(grant for grant in held.grants if not _covers(reach, grant))
-    changed = services.identity_writer.set_grants(held.id, (*elsewhere, *request.grants), by=who.id)
+    changed = services.identity_writer.set_grants(held.id, (*elsewhere, *grants), by=who.id)
     return changed.model_copy(update={"grants": _only(reach, changed)})
 
 
@@ -130,9 +130,11 @@ def _wholly(reach: Reach, principal: Principal) -> Principal:
     return held
 
 
-def _allow_grants(reach: Reach, grants: tuple[RoleGrant, ...]) -> None:
+def _allowed(reach: Reach, requested: tuple[GrantRequest, ...]) -> tuple[RoleGrant, ...]:
+    grants = tuple(dict.fromkeys(one.grant() for one in requested))
     if any(not _covers(reach, grant) for grant in grants):
         raise Refused("roles can be given only where the giver administers", reason="role")
+    return grants
 
 
 def _speaks_within(reach: Reach, tenants: tuple[TenantId, ...]) -> bool:
