@@ -20,7 +20,6 @@ from runtime import operations, state
 from runtime.ports import RuntimeTarget
 from storage.engine import Database
 
-
 _LOG = logging.getLogger(__name__)
 
 

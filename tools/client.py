@@ -57,6 +57,10 @@ class _NotReceived(Unavailable):
     """The request surely did not reach the runtime."""
 
 
+class _TooLarge(Invalid):
+    """The answer was cut off; what it answered may have happened."""
+
+
 Pause = Callable[[float], Awaitable[None]]
 
 
@@ -99,7 +103,7 @@ class RuntimeClient:
             )
         except _NotReceived:
             raise
-        except Unavailable as error:
+        except (Unavailable, _TooLarge) as error:
             raise OutcomeUnknown(str(error), reason="outcome_unknown") from error
 
     async def preview(self, method: str, path: str, body: Frozen, shape: TypeAdapter[T]) -> T:
@@ -165,7 +169,7 @@ class RuntimeClient:
             async for chunk in response.aiter_bytes():
                 content += chunk
                 if len(content) > self.limits.output_bytes:
-                    raise Invalid("the answer is larger than this tool takes", reason="output_limit")
+                    raise _TooLarge("the answer is larger than this tool takes", reason="output_limit")
         finally:
             await response.aclose()
         if response.is_success:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from domain.changes import Patch
 from domain.desired import EnvironmentState
-from domain.errors import NotFound, Unavailable
+from domain.errors import Invalid, NotFound, Unavailable
 from domain.evidence import ChangeRecord, LogPattern, MetricSeries, SpanStats
 from domain.ids import EnvironmentId
 from domain.topology import Topology
@@ -39,6 +39,9 @@ class MemoryTarget:
 
     async def restart(self, environment: EnvironmentId, service: str, *, key: str) -> None:
         """Note the restart, once per key."""
+        self._check(environment)
+        if service not in self.state.services:
+            raise Invalid("no such service", reason="unknown_service")
         if self._first(environment, key):
             self.restarts.append(service)
 
