@@ -40,6 +40,7 @@ GENERATORS = frozenset({"Random", "random.Random", "default_rng", "random.defaul
 
 # (file, what it uses, why): the adapters behind the ports, and measurements that no decision reads.
 ALLOWED_INPUTS = (
+    ("mesh/internal.py", "secrets", "bearer tokens that live as long as the process"),
     ("mesh/time.py", "datetime.now", "the system's clock behind the Clock port"),
     ("mesh/time.py", "secrets", "the random half of a ULID behind the Ids port"),
 )

@@ -7,6 +7,7 @@ the check fail. This module parses such a tree once and resolves who imports who
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,7 +44,13 @@ def _parse(root: Path, path: Path) -> Module:
     parts = relative.with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     text = path.read_text(encoding="utf-8")
-    return Module(relative, name, text, ast.parse(text, str(relative)))
+    return Module(relative, name, text, _tree(text))
+
+
+@cache
+def _tree(text: str) -> ast.Module:
+    """Parse a file once for all checks; by its text, because planted files change under the same name."""
+    return ast.parse(text)
 
 
 def imports(module: Module) -> Iterator[tuple[ast.stmt, str]]:

@@ -28,7 +28,8 @@ class Table:
 
 
 TABLES = (
-    Table("api/intake", shared=frozenset({"bodies", "dimensions", "routes"}), file="routes.py"),
+    Table("api/intake", shared=frozenset({"bodies", "dimensions", "otlp", "routes"}), file="routes.py"),
+    Table("api/intake/otlp", shared=frozenset({"resource", "routes", "wire"}), file="routes.py"),
     Table("agents", packages_only=True),
     Table(
         "evals/datasets",
