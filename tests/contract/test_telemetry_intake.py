@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from sqlalchemy import func, select
 
 from api.auth import install_auth
-from api.intake.otlp_routes import install_otlp
+from api.intake.otlp.routes import install_otlp
 from api.problems import install_problems
 from domain.ids import EnvironmentId
 from domain.principals import EventSourceKey

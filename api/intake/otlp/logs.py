@@ -6,7 +6,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as WireRecord
 from pydantic import ValidationError
 
-from api.intake.otlp_resource import Mapped, Origin, origin_of, text_of, texts, why
+from api.intake.otlp.resource import Mapped, Origin, origin_of, text_of, texts, why
 from domain.base import Severity
 from domain.intake import LogRecord
 from domain.principals import EventSourceKey

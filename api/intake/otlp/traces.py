@@ -4,7 +4,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pydantic import ValidationError
 
-from api.intake.otlp_resource import Mapped, Origin, origin_of, why
+from api.intake.otlp.resource import Mapped, Origin, origin_of, why
 from domain.intake import SpanRecord
 from domain.principals import EventSourceKey
 

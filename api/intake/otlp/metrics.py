@@ -20,7 +20,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from pydantic import ValidationError
 
-from api.intake.otlp_resource import Mapped, Origin, origin_of, texts, why
+from api.intake.otlp.resource import Mapped, Origin, origin_of, texts, why
 from domain.evidence import SignalKind
 from domain.intake import MetricPoint
 from domain.principals import EventSourceKey
