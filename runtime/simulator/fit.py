@@ -9,20 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.evidence import EvidencePack
 from runtime.simulator.layout import Layout
 from runtime.simulator.live import Live
-from runtime.simulator.physics import GC_COST, GC_FROM, advance
+from runtime.simulator.physics import GC_COST, GC_FROM, SLOT_LIMIT, advance
 from runtime.simulator.plant import Plant, PlantState, Readings
 from runtime.simulator.queueing import Z95, Floats
 from runtime.simulator.windowed import Reading, samples
 
 # Passes of the fixed point; each level of the call graph needs one, and real graphs are shallow.
-PASSES = 14
+PASSES = 20
+# Share of a gap closed per pass: queues answer to delay and spread, so closing all of it at once would ring.
+GAIN = 0.6
+CPU_FULL, SLOTS_FULL = 0.93, 0.9
 # Physics steps per pass until queues, slots and admission settle.
 SETTLE = 12
 STEP_S = 10.0
+
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -66,8 +73,20 @@ def _rate_samples(pack: EvidencePack, entity: str, start: datetime, end: datetim
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def fit(layout: Layout, live: Live, readings: dict[str, Reading], per_region: Floats) -> Fitted:
-    """Fit all workloads to one window; `per_region` (workloads,) is the share of a service's ready replicas here."""
+def fit(
+    layout: Layout,
+    live: Live,
+    readings: dict[str, Reading],
+    per_region: Floats,
+    *,
+    prior: Fitted | None = None,
+    changed: str = "",
+) -> Fitted:
+    """Fit all workloads to one window; `per_region` (workloads,) is the share of a service's ready replicas here.
+
+    A full service shows its limits, not its work: where CPU or slots are exhausted, delay, spread and own failures are
+    taken from `prior` (an earlier fit), unless it is the service whose behaviour is known to have `changed`.
+    """
     rows, regions = layout.rows, np.array([len(s.regions) for s in layout.rows], dtype=np.float64)
     read = [readings[s.address] for s in rows]
     plant = live.plant(0.0)
@@ -78,8 +97,12 @@ def fit(layout: Layout, live: Live, readings: dict[str, Reading], per_region: Fl
     memory = np.array([_or(r.memory_mib, p * 0.3) for r, p in zip(read, plant.memory_limit_mib, strict=True)])
     slope = np.array([r.leak_mib_per_s for r in read])
     per_replica = rate * regions / np.maximum(total_ready, 1.0)
+    # A service that lost a region's replicas fails there as a full one does.
+    uneven = np.abs(per_region * regions - 1.0) > 0.05
+    full = np.array([_full(r) for r in read]) | uneven
+    served = rate * regions * np.where(full, 1.0 - np.array([_or(r.errors, 0.0) for r in read]), 1.0)
     fitted = Fitted(
-        cpu_ms=_cpu_ms(plant, read, rate * regions, total_ready, memory),
+        cpu_ms=_cpu_ms(plant, read, served, total_ready, memory),
         io_ms=np.array([_or(r.mean_s, 0.005) * 250.0 for r in read]),
         variability=np.ones(layout.size),
         error_share=np.zeros(layout.size),
@@ -92,20 +115,29 @@ def fit(layout: Layout, live: Live, readings: dict[str, Reading], per_region: Fl
         desired=desired,
         quality=0.0,
     )
-    _calibrate(plant, fitted, read, regions)
+    full &= np.array([s.id != changed for s in rows])
+    if prior is not None:
+        fitted.io_ms = np.where(full, prior.io_ms, fitted.io_ms)
+        fitted.variability = np.where(full, prior.variability, fitted.variability)
+        fitted.error_share = np.where(full, prior.error_share, fitted.error_share)
+        fitted.leaked_slots = np.where(full, _leaked_slots(plant, read, served, total_ready), 0.0)
+    _calibrate(plant, fitted, read, full if prior is not None else np.zeros_like(full))
+    fitted.quality = _quality(plant, fitted, read, regions)
     return fitted
+
+
+def _full(read: Reading) -> bool:
+    """Whether the service has no CPU or no slots left; beyond nine tenths both turn requests away."""
+    return read.cpu > CPU_FULL or read.slots > SLOTS_FULL
 
 
 def _or(value: float, default: float) -> float:
     return value if np.isfinite(value) else default
 
 
-def _cpu_ms(plant: Plant, read: list[Reading], rate: Floats, ready: Floats, memory: Floats) -> Floats:
+def _cpu_ms(plant: Plant, read: list[Reading], served: Floats, ready: Floats, memory: Floats) -> Floats:
     """Utilisation law U = X S: CPU seconds used over requests served; collector work is taken out again."""
-    cpu = np.array([_or(r.cpu, np.nan) for r in read])
-    errors = np.array([_or(r.errors, 0.0) for r in read])
-    # A saturated station serves less than arrives; what it fails then is not served.
-    served = rate * np.where(cpu > 0.93, 1.0 - errors, 1.0)
+    cpu = np.array([r.cpu for r in read])
     seconds = cpu * ready * plant.cores / np.maximum(served, 1e-6)
     pressure = np.clip((memory / plant.memory_limit_mib - GC_FROM) / (1.0 - GC_FROM), 0.0, 1.0)
     return np.where(np.isfinite(seconds), np.maximum(seconds * 1000.0, 0.05), 1.0) / (1.0 + GC_COST * pressure**2)
@@ -120,28 +152,28 @@ def _own_demand(plant: Plant, rate: Floats) -> Floats:
     return np.where(called, 0.0, np.maximum(rate - explained, 0.0))
 
 
-def _calibrate(plant: Plant, fitted: Fitted, read: list[Reading], regions: Floats) -> None:
+def _calibrate(plant: Plant, fitted: Fitted, read: list[Reading], fixed: Flags) -> None:
     """Fixed point: move own delay, spread and failures until the physics shows the observed latency and errors."""
     target_mean = np.array([_or(r.mean_s, np.nan) for r in read])
     target_variance = np.array([_or(r.variance_s2, np.nan) for r in read])
     target_errors = np.array([_or(r.errors, np.nan) for r in read])
-    slots = np.array([_or(r.slots, np.nan) for r in read])
     install(plant, fitted)
     for _ in range(PASSES):
         state = fresh_state(plant, fitted)
         seen = _settle(plant, state, fitted)
         mean, variance = seen.latency_mean_ms / 1000.0, _variance(seen.latency_p50_ms, seen.latency_p95_ms)
         gap = np.nan_to_num(target_mean - mean)
-        fitted.io_ms = np.clip(fitted.io_ms + 800.0 * gap, 0.1, 60_000.0)
+        moved = np.clip(fitted.io_ms + 1000.0 * GAIN * gap, 0.1, 60_000.0)
+        fitted.io_ms = np.where(fixed, fitted.io_ms, moved)
         own = (fitted.io_ms + fitted.cpu_ms) / 1000.0
         missing = np.nan_to_num(target_variance - variance)
-        fitted.variability = np.clip(fitted.variability + 0.5 * missing / np.maximum(own * own, 1e-9), 0.05, 6.0)
+        moved = np.clip(fitted.variability + 0.5 * GAIN * missing / np.maximum(own * own, 1e-9), 0.05, 4.0)
+        fitted.variability = np.where(fixed, fitted.variability, moved)
         survived = (1.0 - np.nan_to_num(target_errors)) / np.maximum(1.0 - seen.error_share, 1e-6)
-        fitted.error_share = np.clip(1.0 - (1.0 - fitted.error_share) * survived, 0.0, 0.999)
+        moved = np.clip(1.0 - (1.0 - fitted.error_share) * survived, 0.0, 0.999)
+        fitted.error_share = np.where(fixed, fitted.error_share, moved)
         _soften(plant, seen, target_errors)
-        _leaked_slots(plant, fitted, slots, seen.pool_use)
         install(plant, fitted)
-    fitted.quality = _quality(plant, fitted, read, regions)
 
 
 def _settle(plant: Plant, state: PlantState, fitted: Fitted) -> Readings:
@@ -150,13 +182,11 @@ def _settle(plant: Plant, state: PlantState, fitted: Fitted) -> Readings:
     return advance(plant, state, fitted.demand, STEP_S)
 
 
-def _leaked_slots(plant: Plant, fitted: Fitted, observed: Floats, shown: Floats) -> None:
-    """Slots that are taken although no request needs them: half of the pool's use unexplained is a leak."""
-    unexplained = np.nan_to_num(observed - shown)
-    leak = np.where((observed > 0.85) & (unexplained > 0.3), plant.workers * unexplained, 0.0)
-    found = (leak > 0.0) & (fitted.leaked_slots == 0.0)
-    fitted.leaked_slots = np.where(found, leak, fitted.leaked_slots)
-    fitted.error_share = np.where(found, 0.0, fitted.error_share)
+def _leaked_slots(plant: Plant, read: list[Reading], served: Floats, ready: Floats) -> Floats:
+    """Slots that are taken although no request needs them: all of the pool but what is in flight (Little's law)."""
+    inflight = served * np.array([_or(r.mean_s, 0.0) for r in read]) / np.maximum(ready, 1.0)
+    idle = np.array([r.slots > SLOTS_FULL and r.cpu < CPU_FULL for r in read])
+    return np.where(idle & (inflight < 0.5 * plant.workers), plant.workers - inflight / SLOT_LIMIT, 0.0)
 
 
 def _soften(plant: Plant, seen: Readings, observed: Floats) -> None:

@@ -27,6 +27,7 @@ class Traits:
     """How a version behaves against the service's first one."""
 
     cpu_factor: float = 1.0
+    io_factor: float = 1.0
     io_add_ms: float = 0.0
     error_add: float = 0.0
     leak_mib_per_krequest: float = 0.0
@@ -115,9 +116,10 @@ class Live:
             return share * getattr(new, name) + (1.0 - share) * getattr(old, name)
 
         plant.cpu_ms[columns] *= mix("cpu_factor")
-        plant.io_ms[columns] += mix("io_add_ms")
-        plant.error_share[columns] += mix("error_add")
-        plant.leak_mib_per_krequest[columns] += mix("leak_mib_per_krequest")
+        plant.io_ms[columns] = plant.io_ms[columns] * mix("io_factor") + mix("io_add_ms")
+        plant.error_share[columns] = np.clip(plant.error_share[columns] + mix("error_add"), 0.0, 1.0)
+        leak = plant.leak_mib_per_krequest[columns] + mix("leak_mib_per_krequest")
+        plant.leak_mib_per_krequest[columns] = np.maximum(leak, 0.0)
         plant.memory_base_mib[columns] *= mix("memory_factor")
 
     def _settings(self, plant: Plant, service: str, state: ServiceState, columns: list[int]) -> None:

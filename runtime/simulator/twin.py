@@ -19,7 +19,7 @@ from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
 from runtime.simulator.twin_arms import Arm
 from runtime.simulator.twin_effects import Effect, effect_of
-from runtime.simulator.twin_model import picture, region_shares, usd_per_core_hour
+from runtime.simulator.twin_model import bursts, picture, region_shares, usd_per_core_hour
 from runtime.simulator.twin_run import Guess, Run, Totals, run
 from runtime.simulator.windowed import RECENT, latest, read_window
 
@@ -79,9 +79,11 @@ class Twin:
             raise Invalid(f"the readings of {effect.service} are not complete")
         past_end = min(effect.changed_at or pack.baseline.end, pack.baseline.end)
         past = {e: read_window(pack.series, e, past_end - 3 * RECENT, past_end) for e in entities}
+        layout.plant.burst = bursts(pack, layout)
         before = fit(layout, live, past, np.array([1.0 / len(s.regions) for s in layout.rows]))
         layout.plant.graph.weight[:] = 1.0
-        fitted = fit(layout, live, now, shares)
+        changed = effect.service if effect.as_before else ""
+        fitted = fit(layout, live, now, shares, prior=before, changed=changed)
         _split_leak(fitted, before)
         if effect.as_before and not past[f"service/{effect.service}"].complete:
             raise Invalid(f"nothing was read of {effect.service} before {past_end:%H:%M}")
@@ -108,7 +110,7 @@ def _traits(fitted: _Fit, effect: Effect) -> Traits | None:
     now, was = fitted.fitted, fitted.before
     return Traits(
         cpu_factor=float((was.cpu_ms[columns] / now.cpu_ms[columns]).mean()),
-        io_add_ms=float((was.io_ms - now.io_ms)[columns].mean()),
+        io_factor=float((was.io_ms / now.io_ms)[columns].mean()),
         error_add=float((was.error_share - now.error_share)[columns].mean()),
         leak_mib_per_krequest=float((was.leak_mib_per_krequest - now.leak_mib_per_krequest)[columns].mean()),
     )

@@ -127,6 +127,17 @@ def usd_per_core_hour(pack: EvidencePack, layout: Layout) -> Floats:
     return prices[layout.plant.pool]
 
 
+def bursts(pack: EvidencePack, layout: Layout) -> Floats:
+    """CPU limit as a multiple of the request, as far as use was ever seen to go beyond the request."""
+    most = {s.entity: max((v for v in s.values if v is not None), default=0.0) for s in reversed(pack.series)
+            if s.metric == "cpu_utilisation"}  # fmt: skip
+    for s in pack.series:
+        if s.metric == "cpu_utilisation":
+            most[s.entity] = max(most[s.entity], *(v for v in s.values if v is not None), 0.0)
+    # Noise around a full request is no burst.
+    return np.array([max(1.0, m) if (m := most.get(s.address, 1.0)) > 1.2 else 1.0 for s in layout.rows])
+
+
 def region_shares(pack: EvidencePack, layout: Layout) -> Floats:
     """Share of each service's ready replicas per workload: even, but what a dark zone took is missing in its region."""
     dark = {c.entity.partition("/")[2] for c in pack.changes if c.kind == "zone" and c.after is False}
