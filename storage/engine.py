@@ -20,6 +20,13 @@ from storage.tables.governance import counters
 BUSY_TIMEOUT_MS = 15_000
 """How long a SQLite writer waits for another: longer than any of our transactions, shorter than a tool's limit."""
 
+HEAD = "0001"
+"""The newest migration; a test holds it to `storage/migrations`."""
+_MARK = (
+    "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
+    f"INSERT INTO alembic_version SELECT '{HEAD}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version)",  # noqa: S608  # a constant
+)
+
 
 class Database:
     """Connections to one store. `begin()` writes, `read()` reads; both raise Unavailable when the store is gone."""
@@ -73,8 +80,14 @@ class Database:
         return (time.perf_counter() - begun) * 1000
 
     def create(self) -> None:
-        """Create every table that is missing (tests and embedded use; servers run migrations)."""
+        """Create every table that is missing (tests and embedded use; servers run migrations).
+
+        A store made whole is marked as being at the newest migration, so that later ones find their place.
+        """
         metadata.create_all(self._engine)
+        with self.begin() as connection:
+            for statement in _MARK:
+                connection.exec_driver_sql(statement)
 
     def close(self) -> None:
         """Close every pooled connection."""
