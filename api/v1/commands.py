@@ -88,7 +88,7 @@ async def narrow_command(
     record = await _record(services, who, command)
     require_person(who)
     require(who, DECIDING, record.command.tenant, record.command.environment)
-    return await services.deciding.narrow(_clicked(who, record, request), request.arguments)
+    return await services.deciding.narrow(_bound(who, record, request), request.arguments)
 
 
 @router.post("/{command}/cancel")
@@ -98,7 +98,7 @@ async def cancel_command(command: Id, request: ClickRequest, who: CurrentPrincip
     place = (record.command.tenant, record.command.environment)
     if who.id != record.command.proposer and not (who.kind == "person" and who.reach(DECIDING).allows(*place)):
         raise Refused("only the proposer or a person who decides there may cancel", reason="role")
-    return await services.deciding.cancel(_clicked(who, record, request))
+    return await services.deciding.cancel(_bound(who, record, request))
 
 
 async def _click(services: ApiServices, who: Principal, command: str, request: ClickRequest) -> Click:
@@ -115,6 +115,13 @@ async def _record(services: ApiServices, who: Principal, command: str) -> Comman
 def _clicked(who: Principal, record: CommandRecord, request: ClickRequest) -> Click:
     held = record.command
     return Click(who=who, tenant=held.tenant, command=held.id, digest=request.digest, note=request.note)
+
+
+def _bound(who: Principal, record: CommandRecord, request: ClickRequest) -> Click:
+    """A click that must name the stored digest, which never changes. Approvals check it where they are audited."""
+    if request.digest != record.digest:
+        raise Refused("the answer was given to another version of the command", reason="digest_mismatch")
+    return _clicked(who, record, request)
 
 
 def _within(reach: Reach, record: CommandRecord) -> None:

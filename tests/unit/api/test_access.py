@@ -6,11 +6,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from domain.base import digest_of
-from tests.unit.api.fakes import World, app_over, client_of, services
+from tests.unit.api.fakes import World, app_over, client_of, record, services
 
-DIGEST = digest_of("a card")
-CLICK = {"digest": DIGEST}
+CLICK = {"digest": record("cmd-acme", "acme").digest}
 ROLLBACK = {
     "kind": "service.rollback",
     "arguments": {"service": "checkout", "to_version": "v41"},

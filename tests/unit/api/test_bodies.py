@@ -175,12 +175,21 @@ async def test_a_proposal_is_accepted_with_its_address_and_a_dry_run_leaves_noth
 
 async def test_an_answer_reaches_the_decider_with_who_and_what() -> None:
     world = World(leaky=False)
-    digest = digest_of("card")
+    digest = world.records["cmd-acme"].digest
     async with client_of(app_over(world), "dana") as client:
         for verb in ("approve", "reject", "cancel"):
             done = await client.post(f"/v1/commands/cmd-acme/{verb}", json={"digest": digest})
             assert done.json()["decided_by"] == "dana"
     assert [call[1:] for call in world.calls] == [("dana", "cmd-acme", digest)] * 3
+
+
+@pytest.mark.parametrize("verb", ["cancel", "narrow"])
+async def test_another_digest_takes_nothing_back(verb: str) -> None:
+    world = World(leaky=False)
+    stale = json.dumps({"digest": digest_of("an older card"), **({"arguments": {}} if verb == "narrow" else {})})
+    response = await post(stale.encode(), world=world, path=f"/v1/commands/cmd-acme/{verb}")
+    assert (response.status_code, response.json()["reason"]) == (403, "digest_mismatch")
+    assert world.calls == []
 
 
 async def test_states_filter_the_list() -> None:
