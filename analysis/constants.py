@@ -82,6 +82,10 @@ SPAN_ALPHA: Final = 0.001
 DISRUPTION_SHARE: Final = 0.3
 """A third of an operation's visits must take another course: smaller shifts are changes of what users ask for."""
 
+CUT_SHORT: Final = 0.5
+"""A visit in under half the time of the fastest one before left work out: caches and warm code save less than that
+once a service has warmed up."""
+
 LOG_ALONE_Z: Final = 8.0
 """Error lines alone accuse nobody below eight deviations: one failure logs several lines, so the count varies about
 twice as much as Poisson's."""
