@@ -1,0 +1,23 @@
+"""Measures the hot paths: ``python -P -m evals.bench [--json]``. Each row of the table returns its figures."""
+
+import json
+import sys
+from collections.abc import Callable
+
+from evals.bench_figures import Figure
+from evals.bench_ingest import ingest_rate
+from evals.bench_policy import decision_time
+
+BENCHES: tuple[Callable[[], list[Figure]], ...] = (ingest_rate, decision_time)
+
+
+def main(arguments: list[str]) -> int:
+    """Print every figure, as JSON lines with --json."""
+    for bench in BENCHES:
+        for figure in bench():
+            print(json.dumps(figure.model_dump()) if "--json" in arguments else figure, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
