@@ -77,7 +77,8 @@ class _Run:
         """Code lists the candidate commands; a model may re-rank among them."""
         diagnosis = state.get("diagnosis", Diagnosis(verdict="unresolved"))
         remedies = self.spec.remedies(self.pack, diagnosis, self.attempt)
-        candidates, explanation = promising(remedies.candidates, state.get("past", ())), diagnosis.summary
+        candidates = promising(remedies.candidates, state.get("past", ()))[:MAX_REHEARSED]
+        explanation = diagnosis.summary
         if self.reasoner is not None and diagnosis.verdict == "cause_found":
             diagnosis, candidates, explanation = await self.reasoner.advise(self.pack, diagnosis, candidates)
         note = ", ".join(c.proposal.kind for c in candidates) or remedies.reason or "no candidate"
@@ -92,7 +93,7 @@ class _Run:
     async def rehearse(self, state: RunState) -> RunState:
         """Predict the best candidates in the twin."""
         rows: list[Rehearsed] = []
-        for candidate in state.get("candidates", ())[:MAX_REHEARSED]:
+        for candidate in state.get("candidates", ()):
             prediction = None
             if self.rehearsal is not None:
                 prediction = await asyncio.to_thread(
