@@ -46,8 +46,9 @@ def run(
     ours: dict[str, Prediction] = {}
     floor: dict[str, Prediction] = {}
     for done, case in enumerate(chosen.cases(path), start=1):
-        ours[case.case_id] = given[case.case_id] if predictions is not None else predict(case, diagnoser)
-        floor[case.case_id] = _floor(case)
+        packs = case.packs()
+        ours[case.case_id] = given[case.case_id] if predictions is not None else predict(case, packs, diagnoser)
+        floor[case.case_id] = Prediction(case=case.case_id, ranked=case.named(zscore_ranking(packs[0])))
         if progress is not None:
             progress(Progress(done, len(ids), case.case_id))
     return DatasetReport(
@@ -58,9 +59,3 @@ def run(
         rows=chosen.score(path, ours, floor),
         predictions=tuple(ours.values()),
     )
-
-
-def _floor(case: Case) -> Prediction:
-    ranked = zscore_ranking(next(case.packs()))
-    named = tuple((case.names.get(entity, entity), score) for entity, score in ranked)
-    return Prediction(case=case.case_id, ranked=named)

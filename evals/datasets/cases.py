@@ -1,6 +1,6 @@
 """A case is telemetry and what was noticed; a diagnoser turns its pack into a diagnosis; labels stay elsewhere."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -24,10 +24,13 @@ class Case:
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     """Entity address -> the data set's own name, for the predictions."""
 
-    def packs(self) -> Iterator[EvidencePack]:
-        """Yield one evidence pack per symptom. The case id stays out of it."""
-        for symptom in self.symptoms:
-            yield self.recording.pack(symptom, title=f"{symptom.kind} of {symptom.entity}")
+    def packs(self) -> tuple[EvidencePack, ...]:
+        """Return one evidence pack per symptom. The case id stays out of it."""
+        return tuple(self.recording.pack(one, title=f"{one.kind} of {one.entity}") for one in self.symptoms)
+
+    def named(self, ranked: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+        """Return the ranking under the data set's own names."""
+        return tuple((self.names.get(entity, entity), score) for entity, score in ranked)
 
 
 class Dataset(Protocol):
@@ -50,16 +53,14 @@ class Dataset(Protocol):
         ...
 
 
-def predict(case: Case, diagnoser: Diagnoser) -> Prediction:
-    """Diagnose one case; `seconds` is the diagnosis alone, without building the pack."""
+def predict(case: Case, packs: Sequence[EvidencePack], diagnoser: Diagnoser) -> Prediction:
+    """Diagnose one case; `seconds` is the diagnosis alone, without building the packs."""
     seconds = 0.0
     ranked: tuple[tuple[str, float], ...] = ()
-    for pack in case.packs():
+    for pack in packs:
         began = perf_counter()
-        diagnosis = diagnoser(pack)
+        ranked = diagnoser(pack).ranked
         seconds += perf_counter() - began
-        if diagnosis.ranked:
-            ranked = diagnosis.ranked
+        if ranked:
             break
-    named = tuple((case.names.get(entity, entity), score) for entity, score in ranked)
-    return Prediction(case=case.case_id, ranked=named, seconds=round(seconds, 4))
+    return Prediction(case=case.case_id, ranked=case.named(ranked), seconds=round(seconds, 4))

@@ -42,7 +42,7 @@ def test_malformed_rows_are_skipped(nezha):
 
 
 def test_the_pack_holds_logs_spans_metrics_and_the_call_graph(nezha):
-    pack = next(next(Nezha().cases(nezha())).packs())
+    pack = next(Nezha().cases(nezha())).packs()[0]
 
     assert pack.symptom == "service/ts-gate-service"
     assert {(edge.source, edge.target) for edge in pack.topology.edges} == {
