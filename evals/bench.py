@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 
 from evals.bench_figures import Figure
 from evals.bench_ingest import ingest_rate
@@ -15,7 +16,7 @@ def main(arguments: list[str]) -> int:
     """Print every figure, as JSON lines with --json."""
     for bench in BENCHES:
         for figure in bench():
-            print(json.dumps(figure.model_dump()) if "--json" in arguments else figure, flush=True)
+            print(json.dumps(asdict(figure)) if "--json" in arguments else figure, flush=True)
     return 0
 
 
