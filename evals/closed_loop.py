@@ -17,6 +17,8 @@ from domain.commands import CommandRecord, State
 from domain.decisions import KillSwitch
 from domain.ids import PrincipalId
 from evals.misdirection import Misdirection
+from grounding.vectors import MemoryVectors
+from mesh.investigation import as_proposed
 from mesh.simulation import Choices, SimulatedMesh, open_simulated
 from mesh.stages import Watcher, nobody
 from runtime.simulator import faults
@@ -83,9 +85,9 @@ class _Story:
 async def play(fault: str, seed: int, control: Control, *, home: Path, watcher: Watcher = nobody) -> Episode:
     """Play one episode in a folder of its own."""
     misdirection = Misdirection() if control == "wrong_target" else None
-    choices = Choices(autonomy="act", watcher=watcher, rehearsal=Twin())
-    if misdirection is not None:
-        choices = Choices(autonomy="act", watcher=watcher, rehearsal=choices.rehearsal, redirect=misdirection)
+    choices = Choices(
+        autonomy="act", watcher=watcher, rehearsal=Twin(), redirect=misdirection or as_proposed, vectors=MemoryVectors()
+    )
     simulated = await open_simulated(home, demo_world(), seed, choices)
     try:
         if misdirection is not None:

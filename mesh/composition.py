@@ -17,9 +17,13 @@ from governance.assembly import Governed, assemble_governed
 from governance.autonomy import Autonomy
 from governance.policy import PolicySet
 from governance.principals import Principals, find
+from grounding.embeddings import HashedNgrams
 from grounding.event_log import EventLog
 from grounding.incidents import Incidents
+from grounding.knowledge import KnowledgeIndex
 from grounding.packs import PackBuilder
+from grounding.telemetry_store import TelemetryStore
+from grounding.vectors import ChromaVectors, Vectors
 from mesh.cases import Cases
 from mesh.crash import NO_CRASH
 from mesh.detection import Detection
@@ -29,7 +33,6 @@ from mesh.feedback import Feedback
 from mesh.internal import MESH, InternalAuthenticator
 from mesh.investigation import Investigation, Redirect, as_proposed
 from mesh.journal import Journal
-from mesh.knowledge import Knowledge, open_knowledge
 from mesh.loop import Loop
 from mesh.paging import Pager
 from mesh.readers import ApiReaders, CommandsAsEvidence
@@ -47,8 +50,8 @@ from tools.client import RuntimeClient
 
 WORKER = PrincipalId("service:mesh")
 HOURS_PER_MONTH = 730.0
-SPEND_SHARE = 0.25
-"""Commands may add up to a quarter of the tenant's hourly budget: the rest is the bill the runtime runs up anyway."""
+SPEND_SHARE = 0.5
+"""Commands may add up to half of the tenant's hourly budget: the rest is the bill the runtime runs up anyway."""
 COMMANDS_PER_HOUR = 20
 """More than one command in three minutes per tenant is a loop gone wrong (our choice)."""
 RESOURCES_PER_HOUR = 40
@@ -69,6 +72,8 @@ class Parts:
     rehearsal: Rehearsal | None = None
     reasoner: Reasoner | None = None
     redirect: Redirect = as_proposed
+    vectors: Vectors | None = None
+    """Where the knowledge index searches; None means embedded Chroma in the state folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,11 @@ class Mesh:
     autonomy: Autonomy
     policy: PolicySet
     log: EventLog
+    telemetry_store: TelemetryStore
     incidents: Incidents
     journal: Journal
     cases: Cases
-    knowledge: Knowledge
+    knowledge: KnowledgeIndex
     readers: ApiReaders
     submission: Submission
     loop: Loop
@@ -144,7 +150,9 @@ def compose(parts: Parts, world: World) -> Mesh:
     log = EventLog(parts.database, parts.clock, parts.ids)
     journal = Journal(parts.database, parts.clock, parts.ids)
     cases = Cases(parts.database, journal, governed.commands)
-    knowledge = open_knowledge(parts.database, parts.home, parts.clock)
+    vectors = parts.vectors or ChromaVectors(parts.home / "index")
+    knowledge = KnowledgeIndex(parts.database, vectors, HashedNgrams())
+    knowledge.probe()
     autonomy, policy, incidents = Autonomy(parts.ids), PolicySet.load(), Incidents(parts.ids)
     actions = ActionTable(dict(bind_actions(readers.client)))
     submission = Submission(
@@ -162,6 +170,7 @@ def compose(parts: Parts, world: World) -> Mesh:
     )  # fmt: skip
     return Mesh(
         parts=parts, governed=governed, principals=principals, autonomy=autonomy, policy=policy, log=log,
+        telemetry_store=TelemetryStore(parts.database, parts.clock, parts.ids),
         incidents=incidents, journal=journal, cases=cases, knowledge=knowledge, readers=readers,
         submission=submission, loop=loop, runtime=runtime,
     )  # fmt: skip
@@ -175,7 +184,7 @@ def _loop(  # noqa: PLR0913  # composition
     incidents: Incidents,
     journal: Journal,
     cases: Cases,
-    knowledge: Knowledge,
+    knowledge: KnowledgeIndex,
     readers: ApiReaders,
     submission: Submission,
     autonomy: Autonomy,
@@ -192,7 +201,9 @@ def _loop(  # noqa: PLR0913  # composition
         clock=clock,
     )  # fmt: skip
     return Loop(
-        detection=Detection(database, log, incidents, journal, readers, clock, tuple(environments), watcher),
+        detection=Detection(
+            database, log, incidents, knowledge, journal, readers, clock, tuple(environments), watcher
+        ),
         investigation=Investigation(
             cases=cases, packs=packs, journal=journal, submission=submission, agents=AGENTS,
             pager=Pager(database, journal, governed.outbox, incidents, clock, ids, watcher),

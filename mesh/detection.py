@@ -9,12 +9,13 @@ from domain.catalogue import SYMPTOM_TYPES
 from domain.errors import Unavailable
 from domain.events import Event
 from domain.evidence import ChangeRecord
-from domain.ids import PLATFORM, EnvironmentId
+from domain.ids import PLATFORM, EnvironmentId, TenantId
 from domain.ports import Clock
 from domain.topology import Topology
 from grounding import incident_store
 from grounding.event_log import EventLog
 from grounding.incidents import Incidents, Settled
+from grounding.knowledge import KnowledgeIndex
 from grounding.packs import CHANGE_LOOKBACK, ReaderSource
 from mesh.journal import Journal
 from mesh.stages import Stage, Watcher
@@ -31,6 +32,7 @@ class Detection:
     database: Database
     log: EventLog
     incidents: Incidents
+    knowledge: KnowledgeIndex
     journal: Journal
     readers: ReaderSource
     clock: Clock
@@ -61,6 +63,11 @@ class Detection:
                 if event.type in SYMPTOM_TYPES and folded.change in {"pending", "joined"}:
                     self._tell(event)
             self.journal.move_cursor(connection, CONSUMER, str(batch[-1][0]))
+        by_tenant: dict[TenantId, list[Event]] = {}
+        for _, event in batch:
+            by_tenant.setdefault(event.tenant, []).append(event)
+        for tenant, events in by_tenant.items():
+            self.knowledge.observe(tenant, events)
         return len(batch)
 
     def _tell(self, event: Event) -> None:

@@ -15,6 +15,7 @@ from domain.ports import CrashPoints, Rehearsal
 from domain.principals import EventSourceKey
 from domain.tenancy import AutonomyLevel
 from grounding.event_log import EventLog
+from grounding.vectors import Vectors
 from mesh.composition import Mesh, Parts, compose
 from mesh.crash import NO_CRASH
 from mesh.investigation import Redirect, as_proposed
@@ -80,6 +81,7 @@ class Choices:
     redirect: Redirect = as_proposed
     crash: CrashPoints = NO_CRASH
     warm_up: timedelta = WARM_UP
+    vectors: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,13 @@ async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choice
     world = launch(spec, seed)
     world.advance(world.now + choices.warm_up)
     world.journal.drain(world.elapsed_s)
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = VirtualClock(world.now)
     telemetry, _, _ = in_memory(seed=seed)
     parts = Parts(
         home=home, database=Database(f"sqlite:///{home / 'opsmesh.db'}"),
         runtime_database=Database(f"sqlite:///{home / 'runtime.db'}"), clock=clock, ids=UlidIds(clock, seed=seed),
         telemetry=telemetry, crash=choices.crash, watcher=choices.watcher, rehearsal=choices.rehearsal,
-        redirect=choices.redirect,
+        redirect=choices.redirect, vectors=choices.vectors,
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)

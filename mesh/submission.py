@@ -7,11 +7,14 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pydantic import JsonValue
+
+from domain.base import Digest
 from domain.command_kinds import CATALOGUE
 from domain.commands import Command, CommandRecord, Proposal, State
 from domain.decisions import Decision
-from domain.errors import Invalid
-from domain.ids import CommandId
+from domain.errors import Invalid, Refused
+from domain.ids import CommandId, PrincipalId
 from domain.ports import Clock, Ids
 from governance.facts import assemble
 from governance.machine import CommandStore
@@ -57,6 +60,21 @@ class Submission:
         decision = await self.redecide(record.command)
         self.store.record_decision(record.command.tenant, decision)
         return self.store.get(record.command.tenant, record.command.id)
+
+    async def narrowed(
+        self, parent: CommandRecord, digest: Digest, arguments: dict[str, JsonValue], *, by: PrincipalId
+    ) -> Command:
+        """Plan a narrower child of a waiting command, in the name of whoever narrows it. Refused on another digest."""
+        if digest != parent.digest:
+            raise Refused("the digest is not the one of this command", reason="digest_mismatch")
+        command = parent.command
+        fields = set(Proposal.model_fields) - {"evidence_digest", "arguments", "proposer"}
+        proposal = Proposal.model_validate(
+            command.model_dump(include=fields) | {"arguments": command.arguments | arguments, "proposer": by}
+        )
+        child = await self._plan(proposal, key=f"{command.idempotency_key}.{self.ids.ulid()}")
+        until = min(child.expires_at, command.expires_at)
+        return child.model_copy(update={"parent": command.id, "expires_at": until, "prediction": None})
 
     async def redecide(self, command: Command) -> Decision:
         """Ask policy over the facts as they are now; what was asked is archived, so that it can be asked again."""

@@ -17,7 +17,7 @@ from domain.tenancy import RuntimeTenantBinding
 from domain.topology import Topology
 from governance import switches
 from governance.autonomy import Autonomy, Place
-from governance.budgets import Budgets
+from governance.budgets import Budgets, charges_of
 from governance.facts import Surroundings
 from governance.machine import CommandStore
 from governance.principals import Principals
@@ -81,7 +81,7 @@ class SurroundingsReader:
         return Surroundings.model_validate(
             self._proposer(command)
             | self._history(command, recent, now)
-            | self._money(command, binding, exposure.spend_change_usd_per_hour(command, topology), now)
+            | self._money(command, binding, recent, exposure.spend_change_usd_per_hour(command, topology), now)
             | {
                 "at": now,
                 "parent_allowed": False,
@@ -136,16 +136,24 @@ class SurroundingsReader:
         }
 
     def _money(
-        self, command: Command, binding: RuntimeTenantBinding, spend_change: float, now: datetime
+        self,
+        command: Command,
+        binding: RuntimeTenantBinding,
+        recent: tuple[CommandRecord, ...],
+        spend_change: float,
+        now: datetime,
     ) -> dict[str, object]:
+        """What is left of the budgets without the command's own charges, which an approved one already holds."""
         levels = {level.budget.resource: level for level in self.budgets.levels(command.tenant, now)}
+        held = any(r.command.id == command.id and r.state is State.APPROVED for r in recent)
+        own = {c.resource: c.amount for c in charges_of(command) if held and c.tenant == command.tenant}
         spend, count = levels.get("spend_usd_per_hour"), levels.get("commands")
         if spend is None or count is None:
             raise Invalid(f"tenant {binding.tenant} has no budgets: set them first", reason="budgets_missing")
         return {
             "spend_change_usd_per_hour": spend_change,
-            "budget_left_usd_per_hour": spend.budget.limit - spend.used,
-            "commands_in_window": int(count.used),
+            "budget_left_usd_per_hour": spend.budget.limit - spend.used + own.get("spend_usd_per_hour", 0.0),
+            "commands_in_window": int(count.used - own.get("commands", 0.0)),
             "command_limit": int(count.budget.limit),
         }
 

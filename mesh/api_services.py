@@ -1,0 +1,330 @@
+"""What stands behind the HTTP API: the mesh's parts in the form its routes ask for. Joins, decides nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+from sqlalchemy import select
+
+from api.ports import ApiServices, Click
+from api.views import (
+    AuditLineView,
+    AuditView,
+    CommandRequest,
+    CommandView,
+    Engaged,
+    FlawView,
+    FreezeView,
+    IncidentView,
+    KillSwitchRequest,
+    Proposed,
+    RunView,
+    StepView,
+    TokenView,
+)
+from domain.commands import Command, CommandRecord, Proposal, State
+from domain.decisions import DecideResult, Freeze, KillSwitch
+from domain.errors import NotFound, Unavailable
+from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
+from domain.incidents import Incident, IncidentStatus
+from domain.outcomes import Lesson
+from domain.principals import EventSourceKey, Principal, Reach, RoleGrant
+from governance.approvals import Answer
+from governance.facts import assemble
+from governance.principals import IssuedToken
+from governance.verification import verify
+from mesh.cards import command_card
+from mesh.composition import Mesh
+from storage.tables.knowledge import incidents as incident_rows
+from storage.tables.knowledge import index_documents
+
+_SCAN = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentsBehind:
+    """Incidents within reach."""
+
+    mesh: Mesh
+
+    def list(self, reach: Reach, *, status: IncidentStatus | None, limit: int) -> Sequence[Incident]:
+        """Return the newest incidents within reach, newest first."""
+        query = select(incident_rows.c.body).order_by(incident_rows.c.opened_at.desc()).limit(_SCAN)
+        if status is not None:
+            query = query.where(incident_rows.c.status == status)
+        with self.mesh.parts.database.read() as connection:
+            found = [Incident.model_validate(body) for body in connection.execute(query).scalars()]
+        return [i for i in found if reach.allows(i.tenant, i.environment)][:limit]
+
+    def get(self, reach: Reach, incident: IncidentId) -> IncidentView:
+        """Return one incident with evidence, diagnosis, runs and commands. Raises NotFound."""
+        found = next((i for i in self.list(reach, status=None, limit=_SCAN) if i.id == incident), None)
+        if found is None:
+            raise NotFound("no such incident")
+        runs = self.mesh.journal.runs(found.tenant, found.id)
+        return IncidentView(
+            incident=found,
+            pack=self.mesh.cases.pack(found.tenant, found.id),
+            diagnosis=self.mesh.cases.diagnosis(found.tenant, found.id),
+            runs=tuple(
+                RunView(
+                    **run.model_dump(include=set(RunView.model_fields) - {"steps", "diagnosis"}),
+                    diagnosis=run.diagnosis,
+                    steps=tuple(StepView(**step.model_dump()) for step in run.steps),
+                )
+                for run in runs
+            ),
+            commands=self.mesh.governed.commands.list(found.tenant, incident=found.id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsBehind:
+    """Commands within reach."""
+
+    mesh: Mesh
+
+    def list(self, reach: Reach, *, states: Sequence[State], limit: int) -> Sequence[CommandRecord]:
+        """Return the newest commands within reach, newest first."""
+        rows = self.mesh.governed.commands.list("*", states=states, limit=_SCAN)
+        return [r for r in reversed(rows) if reach.allows(r.command.tenant, r.command.environment)][:limit]
+
+    def find(self, reach: Reach, command: CommandId) -> CommandRecord:
+        """Return one command's record. Raises NotFound, also when it is out of reach."""
+        for record in self.list(reach, states=(), limit=_SCAN):
+            if record.command.id == command:
+                return record
+        raise NotFound("no such command")
+
+    def view(self, reach: Reach, command: CommandId) -> CommandView:
+        """Return one command with card, decision, approvals and audit trail. Raises NotFound."""
+        record, store = self.find(reach, command), self.mesh.governed.commands
+        tenant = record.command.tenant
+        decision = store.decision(tenant, command)
+        trail = self.mesh.governed.audit.read(tenant, subject=command)
+        return CommandView(
+            record=record,
+            card=command_card(
+                record, decision=decision, diagnosis=self.mesh.cases.diagnosis(tenant, record.command.incident),
+                verification=self.mesh.journal.verification(tenant, command),
+            ),
+            decision=decision,
+            approvals=store.approvals(tenant, command),
+            audit=tuple(
+                AuditLineView(
+                    seq=line.record.seq, at=line.record.at, action=line.record.action, actor=line.record.actor,
+                    digest=line.record.digest, body=line.body,
+                )
+                for line in trail
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ProposingBehind:
+    """People's way onto the governed path."""
+
+    mesh: Mesh
+
+    async def propose(self, who: Principal, request: CommandRequest, *, key: str | None, dry_run: bool) -> Proposed:
+        """Plan and decide; record it unless it is a dry run."""
+        proposal = Proposal(**request.model_dump(), proposer=who.id)
+        if dry_run:
+            command, decision = await self.mesh.submission.preview(proposal)
+            return Proposed(dry_run=True, card=command_card(_unrecorded(command), decision=decision), decision=decision)
+        record = await self.mesh.submission.submit(proposal, key=key)
+        decided = self.mesh.governed.commands.decision(record.command.tenant, record.command.id)
+        return Proposed(dry_run=False, card=command_card(record, decision=decided), decision=decided, record=record)
+
+
+@dataclass(frozen=True, slots=True)
+class DecidingBehind:
+    """People's answers."""
+
+    mesh: Mesh
+
+    async def decide(self, click: Click, verdict: Literal["approve", "reject"]) -> DecideResult:
+        """Count an approval or rejection. Raises Refused with the reason when it may not count."""
+        record = self.mesh.governed.commands.get(click.tenant, click.command)
+        forbidden: tuple[str, ...] = ()
+        if verdict == "approve" and record.state is State.AWAITING_APPROVAL:
+            around = await self.mesh.submission.surroundings.around(record.command)
+            permission = self.mesh.policy.can_approve(click.who, record.command, assemble(record.command, around))
+            forbidden = () if permission.allowed else permission.reasons
+        return self.mesh.governed.approvals.decide(
+            Answer(
+                tenant=click.tenant, command=click.command, digest=click.digest, principal=click.who, verdict=verdict,
+                channel="api", note=click.note, forbidden=forbidden,
+            )
+        )  # fmt: skip
+
+    async def narrow(self, click: Click, arguments: dict[str, JsonValue]) -> DecideResult:
+        """Supersede the command by a narrower child, which gets its own preview and decision."""
+        store = self.mesh.governed.commands
+        parent = store.get(click.tenant, click.command)
+        child = await self.mesh.submission.narrowed(parent, click.digest, arguments, by=click.who.id)
+        made = store.supersede(click.tenant, click.command, child, click.who.id, click.note or "narrowed")
+        decided = await self.mesh.submission.decide(made)
+        return DecideResult(
+            command=made.command.id, won=True, state=decided.state, decided_by=click.who.id,
+            message=f"superseded {click.command}: {decided.reason}",
+        )  # fmt: skip
+
+    async def cancel(self, click: Click) -> DecideResult:
+        """Take the command back before it starts."""
+        moved = self.mesh.governed.commands.cancel(
+            click.tenant, click.command, click.who.id, click.note or "taken back"
+        )
+        return DecideResult(
+            command=click.command, won=True, state=moved.state, decided_by=click.who.id, message=moved.reason
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchboardBehind:
+    """Kill switches."""
+
+    mesh: Mesh
+
+    def engaged(self) -> Sequence[KillSwitch]:
+        """Return every engaged switch."""
+        return self.mesh.governed.switches.engaged()
+
+    def engage(self, who: Principal, request: KillSwitchRequest) -> Engaged:
+        """Stop new effects and list what is in flight."""
+        switch = KillSwitch(**request.model_dump(), engaged_by=who.id, at=self.mesh.parts.clock.now())
+        return Engaged(switch=switch, in_flight=self.mesh.governed.switches.engage(switch))
+
+    def release(self, who: Principal, scope: str, value: str, reason: str) -> None:
+        """Let effects start again. Raises NotFound."""
+        held = next((s for s in self.engaged() if (s.scope, s.value) == (scope, value)), None)
+        if held is None:
+            raise NotFound("no such switch is engaged")
+        self.mesh.governed.switches.release(held, who.id, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class FreezesBehind:
+    """Freeze windows."""
+
+    mesh: Mesh
+
+    def list(self, tenant: TenantId) -> Sequence[FreezeView]:
+        """Return a tenant's windows that have not ended."""
+        return [FreezeView(id=key, freeze=f) for key, f in self.mesh.governed.switches.freezes(tenant).items()]
+
+    def open(self, who: Principal, freeze: Freeze) -> FreezeView:
+        """Open a window in the caller's name."""
+        named = freeze.model_copy(update={"by": who.id})
+        return FreezeView(id=self.mesh.governed.switches.freeze(named), freeze=named)
+
+    def lift(self, who: Principal, tenant: TenantId, freeze: str) -> None:
+        """End a window now. Raises NotFound."""
+        self.mesh.governed.switches.thaw(tenant, freeze, who.id)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitiesBehind:
+    """Identities, read and written."""
+
+    mesh: Mesh
+
+    def list(self) -> Sequence[Principal]:
+        """Return every principal, by id."""
+        return self.mesh.principals.list()
+
+    def get(self, principal: PrincipalId) -> Principal:
+        """Return one principal. Raises NotFound."""
+        return self.mesh.principals.get(principal)
+
+    def sources(self) -> Sequence[EventSourceKey]:
+        """Return every event source key that still counts."""
+        return self.mesh.principals.sources()
+
+    def add(self, principal: Principal, *, by: PrincipalId, expires_at: datetime | None) -> TokenView:
+        """Store a principal and return its first token. Raises Conflict."""
+        return _shown(self.mesh.principals.add(principal, by=by, expires_at=expires_at))
+
+    def add_source(self, key: EventSourceKey, *, by: PrincipalId) -> TokenView:
+        """Store an event source and return its token. Raises Conflict."""
+        return _shown(self.mesh.principals.add_source(key, by=by))
+
+    def issue(self, holder: PrincipalId, *, by: PrincipalId) -> TokenView:
+        """Return one more token."""
+        return _shown(self.mesh.principals.issue(holder, by=by))
+
+    def set_grants(self, principal: PrincipalId, grants: Sequence[RoleGrant], *, by: PrincipalId) -> Principal:
+        """Replace all roles of a principal."""
+        return self.mesh.principals.set_grants(principal, grants, by=by)
+
+    def disable(self, holder: PrincipalId, *, by: PrincipalId) -> None:
+        """Make a holder count no longer."""
+        self.mesh.principals.disable(holder, by=by)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsBehind:
+    """The audit and the lessons."""
+
+    mesh: Mesh
+
+    def verify(self, tenant: TenantId) -> AuditView:
+        """Verify one tenant's audit chain."""
+        report = verify(self.mesh.parts.database, self.mesh.governed.audit, tenant)
+        flaws = tuple(FlawView(seq=f.seq, kind=f.kind, text=f.text) for f in report.flaws)
+        return AuditView(
+            tenant=tenant, ok=report.ok, records=report.records, unanchored=report.unanchored,
+            erased_texts=report.erased_texts, flaws=flaws,
+        )  # fmt: skip
+
+    def lessons(self, reach: Reach, *, limit: int) -> Sequence[Lesson]:
+        """Return the newest lessons within reach, newest first."""
+        query = select(index_documents.c.body).where(index_documents.c.kind == "outcome")
+        with self.mesh.parts.database.read() as connection:
+            bodies = connection.execute(query.order_by(index_documents.c.at.desc()).limit(_SCAN)).scalars()
+            found = [Lesson.model_validate(body) for body in bodies]
+        return [lesson for lesson in found if reach.allows(lesson.tenant)][:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthBehind:
+    """Whether the parts answer."""
+
+    mesh: Mesh
+
+    def faults(self) -> Sequence[str]:
+        """Return the parts that do not, by name."""
+        faults: list[str] = []
+        try:
+            with self.mesh.parts.database.read() as connection:
+                connection.execute(select(1))
+        except Unavailable:
+            faults.append("store")
+        if self.mesh.policy.fault:
+            faults.append("policy")
+        return faults
+
+
+def api_services(mesh: Mesh) -> ApiServices:
+    """Return everything behind the API, over one mesh."""
+    identities = IdentitiesBehind(mesh)
+    return ApiServices(
+        authenticator=mesh.principals, incidents=IncidentsBehind(mesh), commands=CommandsBehind(mesh),
+        proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh), switchboard=SwitchboardBehind(mesh),
+        freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
+        health=HealthBehind(mesh),
+    )  # fmt: skip
+
+
+def _shown(issued: IssuedToken) -> TokenView:
+    return TokenView(holder=issued.holder, token=issued.token, lookup=issued.lookup)
+
+
+def _unrecorded(command: Command) -> CommandRecord:
+    """The record a dry run would have made."""
+    return CommandRecord(
+        command=command, digest=command.digest, state=State.PROPOSED, version=1, updated_at=command.proposed_at,
+        reason="dry run: nothing is recorded",
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Opsmesh's HTTP application over a mesh, and the server that runs it with its loop and the embedded world."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import build_app
+from api.intake.otlp import install_otlp, otlp_router
+from api.intake.routes import event_router, install_event_intake
+from domain.errors import OpsmeshError
+from mesh.api_services import api_services
+from mesh.composition import Mesh
+from mesh.lock import announced
+from mesh.settings import Settings
+from mesh.simulation import SimulatedMesh
+
+LOCAL_URL = "http://opsmesh.internal"
+TICK_S = 1.0
+"""How often the server lets the world and the loop move."""
+_LOG = logging.getLogger("opsmesh.server")
+
+
+def application(mesh: Mesh) -> FastAPI:
+    """Return the application: version 1, events, webhooks and OTLP."""
+    app = build_app(api_services(mesh), [event_router(), otlp_router()])
+    install_event_intake(app, mesh.log)
+    install_otlp(app, mesh.log, mesh.telemetry_store)
+    return app
+
+
+def local_client(mesh: Mesh, token: str) -> httpx.AsyncClient:
+    """Return a client that calls the application in this process."""
+    transport = httpx.ASGITransport(app=application(mesh))
+    return httpx.AsyncClient(transport=transport, base_url=LOCAL_URL, headers={"Authorization": f"Bearer {token}"})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A simulated mesh on a port of its own."""
+
+    simulated: SimulatedMesh
+    settings: Settings
+    speed: float
+    """Virtual seconds per second."""
+
+    async def run(self) -> None:
+        """Serve until stopped; the loop never takes the server down."""
+        config = uvicorn.Config(
+            application(self.simulated.mesh), host=self.settings.host, port=self.settings.port, log_level="warning"
+        )
+        server = uvicorn.Server(config)
+        ticking = asyncio.create_task(self._tick(server))
+        with announced(self.settings.home, f"http://{self.settings.host}:{self.settings.port}"):
+            await server.serve()
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
+
+    async def _tick(self, server: uvicorn.Server) -> None:
+        """Move the world by the wall clock and let the loop look; an error is logged and the next tick tries again."""
+        simulation = self.simulated.simulation
+        while not server.should_exit:
+            await asyncio.sleep(TICK_S)
+            try:
+                await simulation.run(self.simulated.world.now + timedelta(seconds=TICK_S * self.speed))
+            except OpsmeshError:
+                _LOG.exception("a step of the loop failed; the next one tries again")
