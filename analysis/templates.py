@@ -11,32 +11,32 @@ from analysis import constants as c
 
 WILDCARD = "<*>"
 
-_MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), WILDCARD)
-    for pattern in (
-        r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",  # UUID
-        r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b",  # e-mail
-        r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s,;\"'\])>]+",  # URL
-        r"(?<![\w.])/?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.])",  # IPv4, with port
-        r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F]{1,4}(?![\w:])",  # IPv6, MAC-like
-        r"(?<![\w/])(?:/[\w.@%+:$?=&*~!#-]+){2,}/?",  # path, with query
-        r"\b(?:[a-zA-Z_]\w*\.){2,}[a-zA-Z_$][\w$]*(?:/[\w.$]+)?",  # dotted name of a package, class or host
-        r"\b0[xX][0-9a-fA-F]+\b",  # hexadecimal
-        r"(?<![A-Za-z0-9])[0-9a-fA-F]{8,}(?![A-Za-z0-9])",  # bare hash
-        r"\b\w*\d\w*(?:[.:,/-]\w*\d\w*)+\b",  # dates, times, versions, host names with numbers
-        r"(?<![A-Za-z])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:ms\b|us\b|ns\b|s\b)?",  # number, duration
-        r"(?<=<\*>)(?:\s?[kKMGT]?i?[bB]\b|%)",  # unit of a size
-        r"\d+",  # what is left of digits: a word that holds some is a name
-    )
+LINE_LIMIT = 1000
+"""Characters of a line that are looked at: a template needs no more, and a hostile line costs bounded time."""
+
+_PATTERNS = (
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",  # UUID
+    r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b",  # e-mail
+    r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s,;\"'\])>]+",  # URL
+    r"(?<![\w.])/?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.])",  # IPv4, with port
+    r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F]{1,4}(?![\w:])",  # IPv6, MAC-like
+    r"(?<![\w/])(?:/[\w.@%+:$?=&*~!#-]+){2,}/?",  # path, with query
+    r"\b(?:[a-zA-Z_]\w*\.){2,}[a-zA-Z_$][\w$]*(?:/[\w.$]+)?",  # dotted name of a package, class or host
+    r"\b0[xX][0-9a-fA-F]+\b",  # hexadecimal
+    r"(?<![A-Za-z0-9])[0-9a-fA-F]{8,}(?![A-Za-z0-9])",  # bare hash
+    r"\b[A-Za-z_]*\d\w*(?:[.:,/-][A-Za-z_]*\d\w*)+",  # dates, times, versions, host names with numbers
+    r"(?<![A-Za-z])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:ms\b|us\b|ns\b|s\b)?",  # number, duration
 )
+_VARIABLE = re.compile("|".join(_PATTERNS))
+_REST = re.compile(r"(?<=<\*>)(?:\s?[kKMGT]?i?[bB]\b|%)|\d+")
+"""Units of sizes, and what is left of digits: a word that holds some is a name."""
 _REPEATED = re.compile(r"<\*>(?:[\s,;:|/&.]*<\*>)+")
 _SPLIT = re.compile(r"[\s]+|(?<=[=:,(\[{])(?=\S)|(?=[)\]},])")
 
 
 def mask(line: str) -> str:
     """Return the line with ids, addresses, paths, hashes and numbers as wildcards, runs of them as one."""
-    for pattern, replacement in _MASKS:
-        line = pattern.sub(replacement, line)
+    line = _REST.sub(WILDCARD, _VARIABLE.sub(WILDCARD, line[:LINE_LIMIT]))
     return _REPEATED.sub(WILDCARD, line)
 
 

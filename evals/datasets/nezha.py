@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.signals import Floats
 from analysis.spans import Samples, SpanRow, self_times, shifts, table
 from analysis.templates import Templater
 from domain.base import Severity, TimeRange
@@ -47,6 +48,10 @@ _BODY = 300
 _RECORD = {1: 0.867, 3: 0.978, 5: 0.978}
 
 
+_Columns = dict[str, tuple[Floats, Floats]]
+"""Column -> (epoch seconds, values)."""
+
+
 @lru_cache(maxsize=1)
 def _archive(path: Path) -> Archive:
     return Archive(path)
@@ -68,7 +73,7 @@ class _Day:
     archive: Archive
     day: str
     quiet: _Quiet
-    metrics: list[tuple[str, list[dict[str, str]]]]
+    metrics: list[tuple[str, _Columns]]
     names: Names = field(default_factory=lambda: Names("service"))
 
     def case(self, position: int, at: datetime) -> Case:
@@ -140,10 +145,10 @@ class _Day:
             )
 
     def _series(self, current: TimeRange) -> Iterator[MetricSeries]:
-        for pod, rows in self.metrics:
+        for pod, columns in self.metrics:
             entity = self.names.address(service_of(pod))
             for column, (kind, statistic, unit) in _COLUMNS.items():
-                values = _per_minute(rows, column, current.start - METRIC_LEAD, current.end)
+                values = _per_minute(*columns[column], current.start - METRIC_LEAD, current.end)
                 if values:
                     yield MetricSeries(
                         evidence=UNCITED,
@@ -174,7 +179,7 @@ class Nezha:
         for day in archive.days:
             spans = archive.spans(day, normal=True)
             quiet = _Quiet(tuple(spans), self_times(table(spans)), tuple(archive.logs(day, normal=True)))
-            one = _Day(archive, day, quiet, list(archive.metrics(day)))
+            one = _Day(archive, day, quiet, [(pod, _columns(rows)) for pod, rows in archive.metrics(day)])
             for fault in archive.faults(day):
                 yield one.case(fault.position, fault.at)
 
@@ -221,16 +226,23 @@ def _entry(spans: list[SpanRow]) -> str:
     return max(roots, key=lambda entity: (roots[entity], entity))
 
 
-def _per_minute(rows: list[dict[str, str]], column: str, start: datetime, end: datetime) -> tuple[float | None, ...]:
-    """Return the column on a grid of minutes over [start, end); several samples in one minute keep the last."""
-    minutes = int((end - start).total_seconds() // 60)
-    grid: list[float | None] = [None] * minutes
-    for row in rows:
-        try:
-            slot = int((float(row["TimeStamp"]) - start.timestamp()) // 60)
-            value = float(row[column])
-        except (KeyError, ValueError):
-            continue
-        if 0 <= slot < minutes and np.isfinite(value):
-            grid[slot] = value
+def _columns(rows: list[dict[str, str]]) -> _Columns:
+    """Parse the columns we read; what is no number is missing."""
+    times = np.array([_number(row.get("TimeStamp", "")) for row in rows])
+    return {column: (times, np.array([_number(row.get(column, "")) for row in rows])) for column in _COLUMNS}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _per_minute(times: Floats, values: Floats, start: datetime, end: datetime) -> tuple[float | None, ...]:
+    """Return the values on a grid of minutes over [start, end); several samples in one minute keep the last."""
+    grid: list[float | None] = [None] * int((end - start).total_seconds() // 60)
+    inside = np.isfinite(values) & (times >= start.timestamp()) & (times < end.timestamp())
+    for time, value in zip(times[inside].tolist(), values[inside].tolist(), strict=True):
+        grid[int((time - start.timestamp()) // 60)] = value
     return tuple(grid) if any(value is not None for value in grid) else ()
