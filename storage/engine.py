@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from domain.errors import Broken, Unavailable
+from domain.errors import Broken, Invalid, Unavailable
 from storage.tables import metadata
 from storage.tables.governance import counters
 
@@ -98,6 +98,8 @@ def _translated(error: DatabaseError) -> Exception:
     """Say what a database error means to the caller. Broken constraints stay what they are: ours to handle."""
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return Unavailable(f"the store did not answer: {error.orig}", reason="store_unavailable")
+    if isinstance(error, DataError):
+        return Invalid(f"a value does not fit its column: {error.orig}", reason="value_unfit")
     if type(error) is DatabaseError:  # SQLite: malformed image, or not a database at all
         return Broken(f"the store is damaged: {error.orig}", reason="store_damaged")
     return error
