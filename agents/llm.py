@@ -72,15 +72,22 @@ class OpenAIChat:
         self._left -= 1
         retrying = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.2, max=2.0),
+            wait=wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2),
             retry=retry_if_exception_type(Unavailable),
             reraise=True,
         )
+        self._open()  # importing the client takes seconds, which are not the endpoint's
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await retrying(self._once, masked(instructions), masked(question))
         except TimeoutError as error:
             raise Unavailable(f"no answer within {self._deadline_s:g} s", reason="model_timeout") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
 
     async def _once(self, instructions: str, question: str) -> str:
         from openai import OpenAIError
