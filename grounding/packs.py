@@ -269,8 +269,11 @@ def _entities(topology: Topology, symptoms: Sequence[str]) -> list[str]:
     if len(topology.services) <= MAX_ENTITIES:
         return []
     near = Neighbourhood(topology)
-    found = {name for entity in symptoms for name in near.within(entity, NEIGHBOUR_HOPS)}
-    return sorted(found)[:MAX_ENTITIES]
+    distance: dict[str, int] = {}
+    for entity in symptoms:
+        for name, hops in near.within(entity, NEIGHBOUR_HOPS).items():
+            distance[name] = min(hops, distance.get(name, hops))
+    return sorted(distance, key=lambda name: (distance[name], name))[:MAX_ENTITIES]
 
 
 def _missing(
