@@ -92,7 +92,7 @@ def _services(
     done: dict[str, list[ServiceSpec]] = {"external": [], "store": [], "middle": [], "entry": []}
     number = 0
     for layer, share in shares.items():
-        for _ in range(max(2, round(count * share))):
+        for _ in range(max(3 if layer == "entry" else 2, round(count * share))):
             owner = owners[int(rng.integers(len(owners)))]
             done[layer].append(_one(rng, layer, f"{_word(rng)}-{number:03d}", owner, done, regions))
             number += 1

@@ -14,6 +14,8 @@ from runtime.simulator.plant import Plant
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
 
+Scaling = tuple[Floats, Floats, Floats, Floats, Floats]
+"""(enabled, target utilisation, minimum, maximum, stabilisation seconds) per workload."""
 # A rolling update replaces a quarter of the replicas at a time (Deployment default): four waves of one start-up each.
 ROLLOUT_WAVES = 4
 # Hit ratio by time to live follows ttl / (ttl + mean re-reference time); this is that time for all caches here.
@@ -74,11 +76,16 @@ class Live:
     """Services whose pipeline is paused, as teams do for what is being worked on."""
     dirty: bool = True
     _route: Floats | None = None
+    _share: Floats | None = None
+    _scaling: Scaling | None = None
 
     def set(self, service: str, state: ServiceState) -> None:
         """Replace a service's state."""
-        if state.traffic.region_weights != self.services[service].traffic.region_weights:
-            self._route = None
+        before = self.services[service]
+        if state.traffic.region_weights != before.traffic.region_weights:
+            self._route = self._share = None
+        if state.scaling != before.scaling:
+            self._scaling = None
         self.services[service] = state
         self.touched.add(service)
         self.dirty = True
@@ -158,6 +165,8 @@ class Live:
 
     def entry_share(self) -> Floats:
         """Share of a service's external demand per workload, times its regions (1 = even split)."""
+        if self._share is not None:
+            return self._share
         share = np.ones(self.layout.size)
         for service, state in self.services.items():
             weights = state.traffic.region_weights
@@ -166,10 +175,13 @@ class Live:
                 for column in columns:
                     region = self.layout.regions[int(self.layout.region_of[column])]
                     share[column] = weights.get(region, 0.0) * len(columns)
+        self._share = share
         return share
 
-    def scaling(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def scaling(self) -> Scaling:
         """(enabled, target, min, max, stabilisation seconds) per workload, for the autoscaler."""
+        if self._scaling is not None:
+            return self._scaling
         rows: list[tuple[float, float, float, float, float]] = []
         for spec in self.layout.rows:
             state = self.services.get(spec.id)
@@ -180,7 +192,8 @@ class Live:
                 float(policy.max_replicas), float(policy.scale_down_stabilisation_s),
             ))  # fmt: skip
         table = np.array(rows)
-        return table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4]
+        self._scaling = (table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4])
+        return self._scaling
 
 
 DEFAULT_TTL_S = 300.0

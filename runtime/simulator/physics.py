@@ -138,7 +138,12 @@ class _Answers:
     """Response moments and failure shares, folded from the leaves up, one layer of callers at a time."""
 
     def __init__(self, plant: Plant, state: PlantState, miss: Floats, station: _Station, own: Floats) -> None:
-        self.plant, self.state, self.miss = plant, state, miss
+        self.plant, self.state = plant, state
+        caller = plant.graph.caller
+        self.calls = plant.graph.per_call * plant.route * miss
+        self.timeout_s = plant.timeout_ms[caller] / 1000.0
+        self.retries = plant.retries[caller]
+        self.budget = 1.0 + plant.retry_budget[caller]
         self.mean, self.variance = station.queue_s + station.own_s, station.variance
         self.failure = own
         self.timed_out = np.zeros_like(own)
@@ -147,17 +152,16 @@ class _Answers:
     def fold(self, layer: Layer) -> None:
         """Add what callees answer to their callers: mean, variance, failures, timeouts and retry attempts."""
         plant, edges = self.plant, layer.edges
-        caller, callee = plant.graph.caller[edges], plant.graph.callee[edges]
-        calls = plant.graph.per_call[edges] * plant.route[edges] * self.miss[edges]
+        callee = plant.graph.callee[edges]
+        calls = self.calls[edges]
         mean, variance = self.mean[callee], self.variance[callee]
-        timeout = plant.timeout_ms[caller] / 1000.0
+        timeout, retries, budget = self.timeout_s[edges], self.retries[edges], self.budget[edges]
         median, sigma = lognormal_shape(mean, variance)
         late = share_above(timeout, median, sigma)
         failed = 1.0 - (1.0 - self.failure[callee]) * (1.0 - late)
-        attempts = np.minimum(attempts_until_success(failed, plant.retries[caller]), 1.0 + plant.retry_budget[caller])
+        attempts = np.minimum(attempts_until_success(failed, retries), budget)
         self.state.attempts[edges] = attempts
-        lost = failed ** (plant.retries[caller] + 1.0)
-        lost = np.where(attempts < 1.0 + plant.retry_budget[caller], lost, failed)
+        lost = np.where(attempts < budget, failed ** (retries + 1.0), failed)
         spent = calls * attempts
         starts, callers = layer.starts, layer.callers
         self.mean[callers] += np.add.reduceat(spent * np.minimum(mean, timeout), starts)

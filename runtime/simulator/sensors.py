@@ -121,6 +121,8 @@ class Sensors:
 
     def _gate(self, gate: _Gate, signal: Floats, bound: Floats | float, name: str, unit: str) -> list[Finding]:
         opened, closed = gate.update(signal, bound)
+        if not len(opened) and not len(closed):
+            return []
         bounds = np.broadcast_to(np.asarray(bound), signal.shape)
         found: list[Finding] = []
         for i in opened:

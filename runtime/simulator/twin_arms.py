@@ -7,7 +7,7 @@ import numpy as np
 from domain.desired import ServiceState
 from runtime.simulator.autoscaling import Autoscaler
 from runtime.simulator.layout import Layout
-from runtime.simulator.live import ROLLOUT_WAVES, Live, Rollout, Traits
+from runtime.simulator.live import ROLLOUT_WAVES, Live, Rollout, Scaling, Traits
 from runtime.simulator.plant import PlantState
 from runtime.simulator.queueing import Floats
 
@@ -51,7 +51,7 @@ class Fleet:
         self.ready = np.minimum(self.ready, reachable)
         return self.ready
 
-    def scale(self, used_cores: Floats, cores: Floats, scaling: tuple[Floats, Floats, Floats, Floats, Floats]) -> None:
+    def scale(self, used_cores: Floats, cores: Floats, scaling: Scaling) -> None:
         """Let the autoscaler look once."""
         enabled, target, low, high, window = scaling
         utilisation = used_cores / np.maximum(self.desired * cores, 1e-9)

@@ -7,7 +7,7 @@ from runtime.simulator.faults import FAULTS
 from runtime.simulator.world import World
 
 # Words that would give a fault away; what real programs say about themselves is allowed.
-TELLING = ("surge", "leak", "regression", "noisy", "exhaust", "fault", "inject", "chaos", "bad", "broken")
+TELLING = ("surge", "leak", "regression", "noisy", "exhaust", "fault", "inject", "chaos", "broken")
 
 
 def told(world: World) -> str:
