@@ -9,7 +9,7 @@ from agents.skeleton import Reasoner
 from domain.commands import Proposal
 from domain.decisions import Budget
 from domain.errors import Unavailable
-from domain.ids import EnvironmentId, PrincipalId, TenantId
+from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
 from domain.ports import Clock, CrashPoints, Ids, Rehearsal
 from domain.principals import ANY, Principal, RoleGrant
 from domain.tenancy import RuntimeTenantBinding
@@ -27,6 +27,7 @@ from grounding.vectors import ChromaVectors, Vectors
 from mesh.cases import Cases
 from mesh.crash import NO_CRASH
 from mesh.detection import Detection
+from mesh.elsewhere import RemoteRuntime
 from mesh.embedded import EmbeddedRuntime, embedded_runtime
 from mesh.execution import Executor
 from mesh.feedback import Feedback
@@ -78,7 +79,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """A composed mesh over an embedded runtime."""
+    """A composed mesh over a runtime: embedded, or in another process."""
 
     parts: Parts
     governed: Governed
@@ -94,13 +95,20 @@ class Mesh:
     readers: ApiReaders
     submission: Submission
     loop: Loop
-    runtime: EmbeddedRuntime
+    runtime: EmbeddedRuntime | RemoteRuntime
 
     async def register(self, world: World) -> None:
         """Make the world's environment, its tenants' budgets and our own identities known."""
-        await self.runtime.register(world)
+        if isinstance(self.runtime, EmbeddedRuntime):
+            await self.runtime.register(world)
         for binding in world.spec.tenants:
             self._set_budgets(binding)
+
+    async def adopt(self) -> None:
+        """Set the budgets of whoever is bound to the environments of a runtime elsewhere. Raises Unavailable."""
+        for environment in self.loop.detection.environments:
+            for binding in await self.readers.runtime(PLATFORM).bindings(environment):
+                self._set_budgets(binding)
 
     def _set_budgets(self, binding: RuntimeTenantBinding) -> None:
         known = {
@@ -132,8 +140,8 @@ class LateProposals:
         return f"/v1/commands/{record.command.id}"
 
 
-def compose(parts: Parts, world: World) -> Mesh:
-    """Put a mesh together over a simulated world. Creates missing tables; nothing runs yet."""
+def compose(parts: Parts, runs: World | RemoteRuntime) -> Mesh:
+    """Put a mesh together over a simulated world or a runtime elsewhere. Creates missing tables; nothing runs yet."""
     parts.database.create()
     governed = assemble_governed(
         parts.database, keys=parts.home / "keys", anchor=parts.home / "audit.anchor", find=find, clock=parts.clock,
@@ -141,12 +149,9 @@ def compose(parts: Parts, world: World) -> Mesh:
     )  # fmt: skip
     principals = Principals(parts.database, governed.audit, parts.clock, OsEntropy())
     _know_ourselves(principals)
-    proposals, authenticator = LateProposals(), InternalAuthenticator(principals)
-    runtime = embedded_runtime(
-        world, parts.runtime_database, clock=parts.clock, ids=parts.ids, crash=parts.crash,
-        authenticator=authenticator, proposals=proposals, grant_key=governed.grants.public_key_pem,
-    )  # fmt: skip
-    readers = ApiReaders(RuntimeClient(http=runtime.http, token=authenticator.token))
+    proposals = LateProposals()
+    reached = _reach(parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem)
+    readers = ApiReaders(RuntimeClient(http=reached.runtime.http, token=reached.token))
     log = EventLog(parts.database, parts.clock, parts.ids)
     journal = Journal(parts.database, parts.clock, parts.ids)
     cases = Cases(parts.database, journal, governed.commands)
@@ -166,14 +171,38 @@ def compose(parts: Parts, world: World) -> Mesh:
     proposals.submission = submission
     loop = _loop(
         parts, governed, log=log, incidents=incidents, journal=journal, cases=cases, knowledge=knowledge,
-        readers=readers, submission=submission, autonomy=autonomy, environments=[EnvironmentId(world.spec.environment)],
+        readers=readers, submission=submission, autonomy=autonomy, environments=reached.environments,
     )  # fmt: skip
     return Mesh(
         parts=parts, governed=governed, principals=principals, autonomy=autonomy, policy=policy, log=log,
         telemetry_store=TelemetryStore(parts.database, parts.clock, parts.ids),
         incidents=incidents, journal=journal, cases=cases, knowledge=knowledge, readers=readers,
-        submission=submission, loop=loop, runtime=runtime,
+        submission=submission, loop=loop, runtime=reached.runtime,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    runtime: EmbeddedRuntime | RemoteRuntime
+    token: str
+    environments: Sequence[EnvironmentId]
+
+
+def _reach(
+    parts: Parts,
+    runs: World | RemoteRuntime,
+    authenticator: InternalAuthenticator,
+    proposals: LateProposals,
+    grant_key: bytes,
+) -> _Reached:
+    """Return the runtime, the token it knows us by, and the environments to look after."""
+    if isinstance(runs, RemoteRuntime):
+        return _Reached(runs, runs.token, runs.environments)
+    runtime = embedded_runtime(
+        runs, parts.runtime_database, clock=parts.clock, ids=parts.ids, crash=parts.crash,
+        authenticator=authenticator, proposals=proposals, grant_key=grant_key,
+    )  # fmt: skip
+    return _Reached(runtime, authenticator.token, [EnvironmentId(runs.spec.environment)])
 
 
 def _loop(  # noqa: PLR0913  # composition

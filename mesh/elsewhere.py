@@ -1,0 +1,20 @@
+"""A runtime in another process: reached over HTTP with a token it knows us by. It holds our public grant key."""
+
+from dataclasses import dataclass, field
+
+import httpx
+
+from domain.ids import EnvironmentId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRuntime:
+    """A client into a runtime API that somebody else runs, and the environments of it that this mesh looks after."""
+
+    http: httpx.AsyncClient
+    token: str = field(repr=False)
+    environments: tuple[EnvironmentId, ...]
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self.http.aclose()
