@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import answers, verbs
+from cli import answers, scores, verbs, worlds
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Command = Annotated[str, typer.Argument(help="Command id.")]
@@ -39,7 +39,7 @@ def demo(
     as_json: JsonFlag = False,
 ) -> None:
     """Watch one incident from fault to verified recovery, in a simulated world."""
-    raise typer.Exit(verbs.demo(fault, auto=auto, seed=seed, controls=controls, as_json=as_json))
+    raise typer.Exit(worlds.demo(fault, auto=auto, seed=seed, controls=controls, as_json=as_json))
 
 
 @app.command()
@@ -50,7 +50,7 @@ def up(
     seed: Annotated[int, typer.Option(help="Seed of the embedded world.")] = 7,
 ) -> None:
     """Start the server with its loop and the embedded runtime."""
-    raise typer.Exit(verbs.up(port=port, speed=speed, seed=seed))
+    raise typer.Exit(worlds.up(port=port, speed=speed, seed=seed))
 
 
 @app.command()
@@ -61,7 +61,7 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Take events from a file; refused lines go to quarantine with the reason."""
-    raise typer.Exit(verbs.ingest(source, tenant=tenant, as_json=as_json))
+    raise typer.Exit(worlds.ingest(source, tenant=tenant, as_json=as_json))
 
 
 @app.command()
@@ -170,7 +170,7 @@ def schema(
 @app.command()
 def doctor(*, as_json: JsonFlag = False) -> None:
     """Say what is configured, what answers, and what is not built yet."""
-    raise typer.Exit(verbs.doctor(as_json=as_json))
+    raise typer.Exit(worlds.doctor(as_json=as_json))
 
 
 @audit.command("verify")
@@ -182,7 +182,7 @@ def audit_verify(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
 @index.command("rebuild")
 def index_rebuild(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
     """Rebuild the knowledge index from the log."""
-    raise typer.Exit(verbs.index_rebuild(tenant, as_json=as_json))
+    raise typer.Exit(worlds.index_rebuild(tenant, as_json=as_json))
 
 
 @principal.command("add")
@@ -200,13 +200,13 @@ def principal_add(
 @replay.command("petshop")
 def replay_petshop(folder: Path, *, case: str | None = None, as_json: JsonFlag = False) -> None:
     """Run PetShop telemetry through the loop."""
-    raise typer.Exit(verbs.replay("petshop", folder, case, as_json=as_json))
+    raise typer.Exit(worlds.replay("petshop", folder, case, as_json=as_json))
 
 
 @replay.command("nezha")
 def replay_nezha(archive: Path, *, case: str | None = None, as_json: JsonFlag = False) -> None:
     """Run Nezha telemetry through the loop."""
-    raise typer.Exit(verbs.replay("nezha", archive, case, as_json=as_json))
+    raise typer.Exit(worlds.replay("nezha", archive, case, as_json=as_json))
 
 
 @evals.command("dataset")
@@ -214,11 +214,12 @@ def evals_dataset(
     name: Annotated[str, typer.Argument(help="petshop or nezha.")],
     path: Path,
     *,
-    predictions: Annotated[Path | None, typer.Option(help="Write predictions as JSON lines.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write predictions to this file as JSON lines.")] = None,
+    rescore: Annotated[Path | None, typer.Option(help="Score the predictions of this file instead of our own.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Score the agent's diagnosis on public telemetry, beside floor and record."""
-    raise typer.Exit(verbs.dataset(name, path, predictions, as_json=as_json))
+    raise typer.Exit(scores.dataset(name, path, predictions, rescore, as_json=as_json))
 
 
 @evals.command("run")
@@ -226,10 +227,11 @@ def evals_run(
     *,
     seed: Annotated[int, typer.Option(help="First seed.")] = 7,
     seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
+    controls: Annotated[bool, typer.Option(help="Also run execution off and wrong target.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run every fault with its controls, and the quiet worlds, through the closed loop."""
-    raise typer.Exit(verbs.closed_loop(seed, seeds, as_json=as_json))
+    raise typer.Exit(scores.closed_loop(seed, seeds, controls=controls, as_json=as_json))
 
 
 def run() -> None:

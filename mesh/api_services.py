@@ -168,8 +168,8 @@ class DecidingBehind:
         made = store.supersede(click.tenant, click.command, child, click.who.id, click.note or "narrowed")
         decided = await self.mesh.submission.decide(made)
         return DecideResult(
-            command=made.command.id, won=True, state=decided.state, decided_by=click.who.id,
-            message=f"superseded {click.command}: {decided.reason}",
+            command=click.command, won=True, state=State.SUPERSEDED, decided_by=click.who.id, child=made.command.id,
+            message=f"superseded by {made.command.id}, which is {decided.state}: {decided.reason}",
         )  # fmt: skip
 
     async def cancel(self, click: Click) -> DecideResult:

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import build_app
-from api.intake.otlp import install_otlp, otlp_router
+from api.intake.otlp.routes import install_otlp, otlp_router
 from api.intake.routes import event_router, install_event_intake
 from domain.errors import OpsmeshError
 from mesh.api_services import api_services
