@@ -20,7 +20,8 @@ from grounding import quarantine
 from grounding.intake_rules import FUTURE_SKEW
 from grounding.telemetry_limits import TelemetryLimits, admitted_series, note_usage, rows_left
 from storage.engine import Database
-from storage.tables.events import log_records, metric_points, spans
+from storage.tables.events import log_records, metric_points
+from storage.tables.events import spans as span_rows
 
 Value = str | int | float | bool | datetime | None
 _ACCOUNT_LOCK = 0x4F_50_53_4E
@@ -63,9 +64,9 @@ class TelemetryStore:
         """Take log lines."""
         return self._take(sender, tenant, log_records, [_record(r, tenant) for r in records])
 
-    def accept_spans(self, sender: EventSourceKey, tenant: TenantId, spans_: Sequence[SpanRecord]) -> TelemetryReport:
+    def accept_spans(self, sender: EventSourceKey, tenant: TenantId, spans: Sequence[SpanRecord]) -> TelemetryReport:
         """Take spans; one that is already there counts as taken."""
-        return self._take(sender, tenant, spans, [_span(s, tenant) for s in spans_])
+        return self._take(sender, tenant, span_rows, [_span(s, tenant) for s in spans])
 
     def _take(
         self, sender: EventSourceKey, tenant: TenantId, table: Table, candidates: list[_Candidate]
@@ -132,7 +133,7 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Value]]) 
     """Insert rows; a span known by its id is passed over, and only spans have such an id."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table)
-    connection.execute(statement.on_conflict_do_nothing() if table is spans else statement, rows)
+    connection.execute(statement.on_conflict_do_nothing() if table is span_rows else statement, rows)
 
 
 def _problem(

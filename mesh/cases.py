@@ -61,6 +61,5 @@ class Cases:
         return found[-1] if found else None
 
     def commands(self, incident: Incident) -> tuple[CommandRecord, ...]:
-        """Return the incident's forward commands without tickets, oldest first."""
-        rows = self.store.list(incident.tenant, incident=incident.id)
-        return tuple(r for r in rows if r.command.role == "forward" and r.command.kind != "ticket.open")
+        """Return the incident's forward commands, tickets among them, oldest first."""
+        return tuple(r for r in self.store.list(incident.tenant, incident=incident.id) if r.command.role == "forward")

@@ -44,7 +44,7 @@ class Next:
 
 
 def next_step(incident: Incident, runs: Sequence[PastRun], commands: Sequence[CommandRecord], *, at: datetime) -> Next:
-    """Decide on the next run of an incident. `commands` are its forward commands, tickets left out."""
+    """Decide on the next run of an incident. `commands` are its forward commands."""
     attempt = 1 + sum(record.state in _BAD for record in commands)
     if open_ones := [r for r in commands if r.state not in TERMINAL]:
         return Next("wait", attempt, f"command {open_ones[0].command.id} is {open_ones[0].state}")

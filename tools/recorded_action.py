@@ -11,6 +11,7 @@ from domain.commands import Command, Inverse, Proposal
 from domain.ids import PLATFORM
 from domain.outcomes import ActionPlan, EffectReceipt
 from domain.runtime_api import OperationRecord, PreviewAnswer
+from domain.tenancy import AffectedSet
 from tools.affected import affected_by
 from tools.client import RuntimeClient
 from tools.effects import effect_under, send
@@ -35,6 +36,11 @@ class RecordedAction(ABC, Generic[A]):
     def body(self, wanted: A) -> Frozen:
         """Return the request that the arguments mean."""
 
+    def reach(self, proposal: Proposal, affected: AffectedSet) -> AffectedSet:
+        """Return what the operation really touches of what hangs on its target; by default all of it."""
+        del proposal
+        return affected
+
     async def plan(self, proposal: Proposal, *, at: datetime) -> ActionPlan:
         """Preview the operation. Raises NotFound for a target out of reach."""
         body = self._body(proposal.arguments)
@@ -46,7 +52,7 @@ class RecordedAction(ABC, Generic[A]):
         return ActionPlan(
             preview=answer.changes,
             inverse=Inverse(note="nothing lasting to take back"),
-            affected=affected_by([proposal.target], topology, bound, proposal.environment),
+            affected=self.reach(proposal, affected_by([proposal.target], topology, bound, proposal.environment)),
         )
 
     async def apply(self, command: Command, *, grant: str) -> EffectReceipt:
