@@ -8,8 +8,9 @@ from dataclasses import asdict
 from evals.bench_figures import Figure
 from evals.bench_ingest import ingest_rate
 from evals.bench_policy import decision_time
+from evals.bench_simulator import simulator_speed
 
-BENCHES: tuple[Callable[[], list[Figure]], ...] = (ingest_rate, decision_time)
+BENCHES: tuple[Callable[[], list[Figure]], ...] = (ingest_rate, decision_time, simulator_speed)
 
 
 def main(arguments: list[str]) -> int:

@@ -49,7 +49,8 @@ def random_world(
     owners = [f"{_FIRST[k % 12]}-{_word(rng)}" for k in rng.permutation(12)[:tenants]]
     rows = _services(rng, services, owners, regions)
     start = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=int(rng.integers(24 * 5)))
-    pools = [f"{prefix}-{region}" for prefix in ("shared", "own") for region in regions]
+    prefixes = _pools(services)
+    pools = [f"{prefix}-{region}" for prefix in prefixes for region in regions]
     return tuned(
         WorldSpec(
             name=f"random-{seed}",
@@ -70,6 +71,11 @@ def random_world(
             laws=laws or Laws(),
         )
     )  # fmt: skip
+
+
+def _pools(services: int) -> tuple[str, ...]:
+    """Pools of at most a few hundred nodes each, as cloud limits on node pools demand."""
+    return ("shared", *(("own",) if services <= 800 else tuple(f"own{k}" for k in range(services // 300))))
 
 
 def _binding(tenant: str, index: int, regions: tuple[str, ...]) -> RuntimeTenantBinding:
@@ -97,6 +103,7 @@ def _services(
             done[layer].append(_one(rng, layer, f"{_word(rng)}-{number:03d}", owner, done, regions))
             number += 1
     _special(rng, done)
+    _settle(rng, done, count)
     return tuple(s for rows in done.values() for s in rows)
 
 
@@ -148,6 +155,18 @@ def _calls(
         outside = done["external"][int(rng.integers(len(done["external"])))].id
         calls.append(CallSpec(to=outside, per_request=float(rng.uniform(0.2, 0.6)), failure_weight=0.9))
     return tuple(calls)
+
+
+def _settle(rng: np.random.Generator, done: dict[str, list[ServiceSpec]], count: int) -> None:
+    """Spread a large world over its many pools; in small ones everything stays where it was drawn."""
+    pools = _pools(count)
+    if len(pools) == 2:
+        return
+    for layer, rows in done.items():
+        kept = {0, 1} if layer == "entry" else set[int]()
+        for index, row in enumerate(rows):
+            home = "shared" if index in kept else pools[1 + int(rng.integers(len(pools) - 1))]
+            rows[index] = row.model_copy(update={"node_pool": home})
 
 
 def _special(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> None:
