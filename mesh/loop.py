@@ -180,8 +180,11 @@ class Loop:
         return "observe" if bound is None else bound.autonomy
 
     def _renew(self) -> None:
-        """Keep what is in flight in this worker's hands; a command that was taken over is somebody else's."""
-        for record in self.store.list("*", states=IN_FLIGHT):
+        """Keep what is in flight in this worker's hands; a command that was taken over is somebody else's.
+
+        Between steps nothing here is EXECUTING: whoever left a command there is dead, and its lease must end.
+        """
+        for record in self.store.list("*", states=IN_FLIGHT - {State.EXECUTING}):
             try:
                 self.executions.renew(
                     record.command.tenant, record.command.id, fencing=record.fencing or 0, lease_s=LEASE_S
