@@ -35,6 +35,8 @@ WORSE_ERRORS = 0.02
 """Two points of error rate, or a quarter more latency, is worse beyond sampling noise."""
 QUIET_SHARE = 0.2
 """Less than a fifth of the earlier traffic: the signal went quiet."""
+THROTTLED_SHARE = 0.01
+"""A throttled tenant's own traffic falls on purpose; only its disappearance is silence."""
 LATENCY_STATISTIC = "p95"
 _MIN_SAMPLES = 3
 Verdict = Literal["recovered", "unchanged", "worse", "quiet"]
@@ -107,7 +109,13 @@ def judge(  # the five inputs of a verdict are all named
         service = topology.service(address.partition("/")[2])
         slo = service.slo if service else Slo()
         levels_of = (normal.get(address, blank), before.get(address, blank), after.get(address, blank))
-        checks += [_traffic(address, *levels_of), _latency(address, slo, *levels_of), _errors(address, slo, *levels_of)]
+        throttled = command.kind == "tenant.throttle" and service is not None and service.tenant == command.target.id
+        floor = THROTTLED_SHARE if throttled else QUIET_SHARE
+        checks += [
+            _traffic(address, *levels_of, floor),
+            _latency(address, slo, *levels_of),
+            _errors(address, slo, *levels_of),
+        ]
     verdict, reason = _verdict(checks)
     return Verification(
         command=command.id,
@@ -134,16 +142,14 @@ def _verdict(checks: Sequence[Check]) -> tuple[Verdict, str]:
     return "recovered", "every watched service is within its objective and back near normal"
 
 
-def _traffic(address: str, normal: Level, before: Level, after: Level) -> Check:
-    earlier = before.request_rate if before.request_rate is not None else normal.request_rate
-    gone = (
-        earlier is not None
-        and earlier > 0
-        and (after.request_rate is None or after.request_rate < QUIET_SHARE * earlier)
-    )
+def _traffic(address: str, normal: Level, before: Level, after: Level, floor: float) -> Check:
+    """Judge against the lesser of normal and before: a surge that ends is no silence."""
+    rates = [rate for rate in (normal.request_rate, before.request_rate) if rate is not None]
+    earlier = min(rates, default=None)
+    gone = earlier is not None and earlier > 0 and (after.request_rate is None or after.request_rate < floor * earlier)
     return Check(
         entity=address, metric="request_rate", before=earlier, after=after.request_rate,
-        bound=None if earlier is None else QUIET_SHARE * earlier, ok=None if gone or earlier is None else True,
+        bound=None if earlier is None else floor * earlier, ok=None if gone or earlier is None else True,
         text="quiet: the traffic is gone, so its silence proves nothing" if gone else "traffic still flows",
     )  # fmt: skip
 
