@@ -6,7 +6,7 @@ A digest is SHA-256 over RFC 8785 canonical JSON, so the same value gives the sa
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -74,6 +74,11 @@ def canonical_text(plain: JsonValue) -> str:
         if (text.isascii() or _KEY_ORDER_DIFFERS.search(text) is None) and _NUMBER_FORMS_DIFFER.search(text) is None:
             return text
     return rfc8785.dumps(plain).decode()
+
+
+def sorted_text(texts: Mapping[str, str]) -> str:
+    """Return the canonical text of texts under ASCII names: what could need the reference encoder cannot occur."""
+    return _SORTED.encode(texts)
 
 
 def digest_of(value: BaseModel | JsonValue | Sequence[JsonValue]) -> Digest:

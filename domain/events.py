@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import rfc8785
 from pydantic import Field, JsonValue, StringConstraints
 
-from domain.base import Digest, Frozen, Severity, Slug, Trust, UtcDatetime, canonical_text
+from domain.base import Digest, Frozen, Severity, Slug, Trust, UtcDatetime, canonical_text, sorted_text
 from domain.ids import EnvironmentId, EventKey, TenantId
 
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*\.v[0-9]+$", max_length=200)]
@@ -107,7 +107,7 @@ def body_text(event: IncomingEvent, data: str) -> str:
 
     Absent attributes are left out, so that a dimension added later changes no digest.
     """
-    said: dict[str, JsonValue] = {name: value for name, value in event.dimensions.__dict__.items() if value is not None}
+    said: dict[str, str] = {name: value for name, value in event.dimensions.__dict__.items() if value is not None}
     said["source"] = event.source
     said["type"] = event.type
     if event.subject is not None:
@@ -115,8 +115,8 @@ def body_text(event: IncomingEvent, data: str) -> str:
     if event.time is not None:
         said["time"] = event.time.isoformat()
     if event.extensions:
-        said["extensions"] = dict(event.extensions)
-    return f"{canonical_text(said)}\n{data}"
+        said["extensions"] = canonical_text(dict(event.extensions))
+    return f"{sorted_text(said)}\n{data}"
 
 
 def digest_of_text(text: str) -> Digest:

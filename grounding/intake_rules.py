@@ -67,7 +67,9 @@ def _digested(event: IncomingEvent, tenant: TenantId, sender: EventSourceKey, no
     except RecursionError:
         return Unfit("too_deep", "nested too deep to be written")
     except ValueError as error:
-        reason: QuarantineReason = "bad_text" if "codepoint" in str(error) else "not_a_number"
+        reason: QuarantineReason = (
+            "bad_text" if isinstance(error, UnicodeError) or "codepoint" in str(error) else "not_a_number"
+        )
         return Unfit(reason, str(error))
     event_id = event.id or digest
     if (wrong := _text_problem(event, event_id, body)) is not None:
