@@ -154,7 +154,7 @@ async def no_pause(_seconds):
     pass
 
 
-async def make_bench(folder: Path, make_target, tenants, clock=None, transport=None) -> Bench:
+async def make_bench(folder: Path, make_target, tenants, clock=None, transport=None, url=None) -> Bench:
     clock = clock or VirtualClock(START)
     issuer, proposals = Issuer(clock), Proposals()
     target = make_target(clock)
@@ -165,7 +165,7 @@ async def make_bench(folder: Path, make_target, tenants, clock=None, transport=N
         "globex-token": principal("gus", ("proposer", "globex")),
     }
     services = runtime_services(
-        database=Database(f"sqlite:///{folder / 'runtime.db'}"),
+        database=Database(url or f"sqlite:///{folder / 'runtime.db'}"),
         clock=clock,
         ids=UlidIds(clock, seed=1),
         crash=NoCrash(),
