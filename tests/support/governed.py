@@ -183,9 +183,11 @@ class GovernedPath:
         return self.command(parent.target.id, **(undo | changed))
 
 
-def governed_path(database: Database, folder: Path, clock: VirtualClock | None = None) -> GovernedPath:
+def governed_path(
+    database: Database, folder: Path, clock: VirtualClock | None = None, *, seed: int = 7
+) -> GovernedPath:
     clock = clock or VirtualClock(START)
-    ids, points = UlidIds(clock, seed=7), Points()
+    ids, points = UlidIds(clock, seed=seed), Points()
     people: dict[PrincipalId, Principal] = {}
     governed = assemble_governed(
         database,
