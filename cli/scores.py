@@ -18,7 +18,7 @@ def dataset(name: str, path: Path, predictions: Path | None, rescore: Path | Non
     from evals.datasets import run
 
     with ProgressBar(None, quiet=as_json, title=name) as bar:
-        report = run(name, path, rescore, progress=lambda p: bar(p.done, p.case_id, p.total or None))
+        report = run(name, path, rescore, progress=lambda p: bar(p.done, p.case, p.total or None))
     if predictions is not None:
         predictions.write_text(report.prediction_lines(), encoding="utf-8")
     if as_json:
@@ -33,7 +33,7 @@ def _show(report: "DatasetReport") -> None:
     for heading in ("part", "metric", "who", "value", "95 % interval", "cases"):
         table.add_column(heading)
     for row in report.rows:
-        interval = "" if row.interval is None else f"{row.interval.low:.3f} to {row.interval.high:.3f}"
+        interval = "" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(row.part, row.metric, row.who, f"{row.value:.3f}", interval, str(row.total or ""))
     render.console.print(table)
     for note in report.notes:
@@ -42,11 +42,10 @@ def _show(report: "DatasetReport") -> None:
 
 def closed_loop(seed: int, seeds: int, *, controls: bool, as_json: bool) -> int:
     """Play every fault over the seeds and quiet worlds beside them; exit 1 when one did not end as its row says."""
-    from evals.closed_loop import CONTROLS, play_all
+    from evals.closed_loop import CONTROLS, fault_endings, play_all
     from evals.quiet import play_quiet
-    from runtime.simulator.faults import FAULTS
 
-    names = [fault.name for fault in FAULTS]
+    names = list(fault_endings())
     chosen = CONTROLS if controls else CONTROLS[:1]
     total = len(names) * seeds * len(chosen)
     with ProgressBar(total, quiet=as_json, title="closed loop") as bar:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from cli import render
 from cli.progress import ProgressBar
-from domain.errors import Invalid
+from domain.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from evals.closed_loop import Episode
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 def demo(fault: str, *, auto: bool, seed: int, controls: bool, as_json: bool) -> int:
     """Play one fault, with its controls, and say whether each ended as it should. Exit 1 when one did not."""
-    from evals.closed_loop import CONTROLS, play
+    from evals.closed_loop import CONTROLS, fault_endings, play
     from mesh.stages import Watcher, nobody
-    from runtime.simulator.faults import FAULTS, fault_named
 
+    endings = fault_endings()
     if fault == "list":
-        for row in FAULTS:
-            render.console.print(f"{row.name:<24}{row.ending}", markup=False)
+        for name, ending in endings.items():
+            render.console.print(f"{name:<24}{ending}", markup=False)
         return 0
-    fault_named(fault)
+    if fault not in endings:
+        raise NotFound(f"no such fault: {fault}; there are {', '.join(endings)}", reason="fault_unknown")
     watcher: Watcher = nobody
     if not as_json:
         from cli.live import LiveView

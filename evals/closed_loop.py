@@ -41,6 +41,11 @@ AFTERWARDS = timedelta(minutes=15)
 """A recovery must hold longer than its own verification window."""
 
 
+def fault_endings() -> dict[str, str]:
+    """Return every fault with its right ending, in the order of the table. An unknown name is nobody's: see `play`."""
+    return {fault.name: fault.ending for fault in faults.FAULTS}
+
+
 class Act(Frozen):
     """One command of an episode."""
 

@@ -27,7 +27,8 @@ UNKNOWN_CLASS = "unknown"
 _MEASURED: tuple[tuple[str, str], ...] = (("latency_p95_ms", "latency_p95_ms"), ("error_rate", "error_rate"))
 """Predicted quantity and the verification check that measures it on the target."""
 _WEIGHTS: Mapping[State, float] = {State.SUCCEEDED: 1.0, State.UNDONE: 1.0, State.UNDO_FAILED: 1.0}
-"""How much an end teaches: what was verified either way, in full; anything else, nothing."""
+"""How much an end teaches: what was verified either way, in full; anything else, nothing.
+A ticket teaches nothing either: that it was written does not say that it helped."""
 
 
 class Lessons(Protocol):
@@ -36,6 +37,14 @@ class Lessons(Protocol):
     def learn(self, lesson: Lesson) -> None:
         """Store one lesson; the same id again changes nothing."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What was recorded: the outcome, and the lesson where there is one."""
+
+    outcome: Outcome
+    lesson: Lesson | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +68,14 @@ class Feedback:
         incident: Incident | None,
         diagnosis: Diagnosis | None,
         default: AutonomyLevel,
-    ) -> Outcome | None:
+    ) -> Closed | None:
         """Record the end of a forward command once. None when it was recorded before."""
         command = record.command
         if any(known.command == command.id for known in self.journal.outcomes(command.tenant, command.incident)):
             return None
         outcome = self._outcome(record, self.journal.verification(command.tenant, command.id))
-        lesson = self._lesson(outcome, incident, diagnosis) if record.state in _WEIGHTS and incident else None
+        teaches = record.state in _WEIGHTS and command.kind != "ticket.open"
+        lesson = self._lesson(outcome, incident, diagnosis) if teaches and incident is not None else None
         if lesson is not None:
             self.lessons.learn(lesson)
         with self.database.begin() as connection:
@@ -82,7 +92,7 @@ class Feedback:
                 self.audit.append(connection, entry)
             if incident is not None and (status := _status_after(record)) is not None:
                 self.incidents.set_status(connection, incident.tenant, incident.id, status)
-        return outcome
+        return Closed(outcome, lesson)
 
     def _outcome(self, record: CommandRecord, verification: Verification | None) -> Outcome:
         command = record.command

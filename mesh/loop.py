@@ -160,7 +160,7 @@ class Loop:
         default = await self._default_autonomy(record)
         if default is None:
             return
-        outcome = self.feedback.close(
+        closed = self.feedback.close(
             record, incident=self.cases.of(record), default=default,
             diagnosis=self.cases.diagnosis(record.command.tenant, record.command.incident),
         )  # fmt: skip
