@@ -166,3 +166,13 @@ def test_time_grows_slower_than_the_world():
         world.advance(world.now + timedelta(minutes=30))
         costs.append(process_time() - began)
     assert costs[1] < 5.0 * costs[0]
+
+
+def test_an_operation_that_was_carried_out_is_not_carried_out_again(
+    world: World, changed: Callable[..., EnvironmentState]
+):
+    before, goal = world.environment_state(), changed(world, "pricing", version="v0.9.0")
+    actuators.apply_desired(world, goal, "op-1")
+    actuators.apply_desired(world, before, "op-2")
+    assert actuators.apply_desired(world, goal, "op-1") == 0
+    assert world.environment_state() == before
