@@ -49,8 +49,20 @@ READ_LIMIT_S = 15.0
 STALE_STEPS = 12
 MAX_PAST = 8
 DEFAULT_KIND: SignalKind = "latency"
-"""Symptom kind when no event tells one: slowness is what people notice first."""
+"""Symptom kind when no symptom event is visible: slowness is what people notice first."""
 
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How much time a pack looks at: `lead` before the first symptom belongs to it, what is before that is usual."""
+
+    lead: timedelta = LEAD
+    baseline: timedelta = BASELINE
+    lines: timedelta | None = None
+    """Baseline of logs and traces where it is another: many stores keep them for less time than metrics."""
+
+
+LIVE = Windows()
 Read = TypeVar("Read")
 _SIGNAL_KINDS: dict[str, SignalKind] = {
     "latency": "latency",
@@ -140,22 +152,25 @@ class PackBuilder:
         past: PastIncidents | None,
         commands: OpenCommands | None,
         clock: Clock,
+        windows: Windows = LIVE,
     ) -> None:
         self._readers = readers
         self._events = events
         self._past = past
         self._commands = commands
         self._clock = clock
+        self._windows = windows
 
     async def build(self, incident: Incident) -> EvidencePack:
         """Read everything about the incident; what could not be read is in `gaps`. Never raises for a reader."""
         at = self._clock.now()
-        current = TimeRange(start=incident.opened_at - LEAD, end=max(at, incident.opened_at))
-        baseline = TimeRange(start=current.start - BASELINE, end=current.start)
+        current = TimeRange(start=incident.opened_at - self._windows.lead, end=max(at, incident.opened_at))
+        baseline = TimeRange(start=current.start - self._windows.baseline, end=current.start)
         reading = _Reading()
         shelf = Shelf(TimeRange(start=baseline.start, end=current.end))
         topology, bindings, desired = await self._structure(incident, reading)
-        symptom_kind = self._symptoms(incident, bindings, shelf, reading)
+        symptom = _nearest_to_users(topology, incident.entities)
+        symptom_kind = self._symptoms(incident, symptom, bindings, shelf, reading)
         entities = _entities(topology, incident.entities)
         series, changes, logs, spans = await self._telemetry(incident, entities, baseline, current, reading)
         reading.gaps += _missing(topology, entities, series, current)
@@ -170,7 +185,7 @@ class PackBuilder:
             at=at,
             baseline=baseline,
             current=current,
-            symptom=incident.entities[0],
+            symptom=symptom,
             symptom_kind=symptom_kind,
             topology=topology,
             series=shelf.series(series),
@@ -186,9 +201,14 @@ class PackBuilder:
         )
 
     def _symptoms(
-        self, incident: Incident, bindings: tuple[RuntimeTenantBinding, ...], shelf: Shelf, reading: _Reading
+        self,
+        incident: Incident,
+        symptom: str,
+        bindings: tuple[RuntimeTenantBinding, ...],
+        shelf: Shelf,
+        reading: _Reading,
     ) -> SignalKind:
-        """Shelve the symptom events and return what kind of signal the first of them is about.
+        """Shelve the symptom events and return what kind of signal the symptom's own first one is about.
 
         A platform incident may have been told of by several tenants' events; nobody else sees more than their own.
         """
@@ -206,13 +226,14 @@ class PackBuilder:
         if len(found) < len(wanted):
             missing = len(wanted) - len(found)
             reading.gaps.append(DataGap(what=f"{missing} symptom events", why="not visible in this scope or window"))
-        kinds: list[SignalKind] = []
+        kinds: list[tuple[bool, SignalKind]] = []
         for event in sorted(found, key=lambda e: (e.time, e.key)):
             seen = sighting(event)
             if seen is not None and seen.rising:
                 shelf.symptom(event, seen.title)
-                kinds.append(_SIGNAL_KINDS.get(seen.signal, "other"))
-        told: list[SignalKind] = [kind for kind in kinds if kind != "other"]
+                kinds.append((seen.entity != symptom, _SIGNAL_KINDS.get(seen.signal, "other")))
+        kinds.sort(key=lambda pair: pair[0])
+        told: list[SignalKind] = [kind for _, kind in kinds if kind != "other"]
         return told[0] if told else DEFAULT_KIND
 
     async def _structure(
@@ -239,14 +260,15 @@ class PackBuilder:
         readers = self._readers.for_tenant(incident.tenant)
         telemetry, where = readers.telemetry, incident.environment
         start, split, end = baseline.start, current.start, current.end
+        lines = start if self._windows.lines is None else split - self._windows.lines
         series, changes, logs = await asyncio.gather(
             reading.of("metrics", telemetry.series(where, entities, start, end), ()),
             reading.of("changes", telemetry.changes(where, split - CHANGE_LOOKBACK, end), ()),
-            reading.of("logs", telemetry.logs(where, start, split, end), ()),
+            reading.of("logs", telemetry.logs(where, lines, split, end), ()),
         )
         if readers.spans is None:
             return series, changes, logs, ()
-        return series, changes, logs, await reading.of("traces", readers.spans.spans(where, start, split, end), ())
+        return series, changes, logs, await reading.of("traces", readers.spans.spans(where, lines, split, end), ())
 
     def _recall(self, incident: Incident, kind: SignalKind, at: datetime) -> Sequence[PastOutcome]:
         if self._past is None:
@@ -258,6 +280,23 @@ class PackBuilder:
         if self._commands is None:
             return ()
         return self._commands.on(incident.tenant, incident.environment, incident.opened_at - LEAD)
+
+
+def _nearest_to_users(topology: Topology, entities: Sequence[str]) -> str:
+    """Return the symptomatic entity that depends on most of the others: from there every cause is in sight."""
+    callees: dict[str, list[str]] = {}
+    for edge in topology.edges:
+        callees.setdefault(edge.source, []).append(edge.target)
+
+    def sees(entity: str) -> int:
+        below, queue = {entity}, [entity]
+        while queue:
+            fresh = [c for c in callees.get(queue.pop(), ()) if c not in below]
+            below.update(fresh)
+            queue += fresh
+        return len(below.intersection(entities))
+
+    return max(entities, key=sees)  # the first seen among equals
 
 
 async def _optional(call: Awaitable[Read]) -> Read | None:

@@ -26,6 +26,8 @@ _UNCITED = EvidenceId("")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 READ_ROWS = 200_000
 """The most rows one window read takes in: some 50 MB; the newest are kept."""
+_TRACE_TAIL = timedelta(minutes=1)
+"""Read beyond either end of a window: a trace cut in half has no honest self times (longer than any usual timeout)."""
 _LINE = 300
 """Characters of a line that a template is made of: what follows is mostly the printed body of a reply."""
 _KINDS: dict[str, Literal["deployment", "config", "scaling", "node", "zone", "drift"]] = {
@@ -104,10 +106,13 @@ class StoredTelemetry:
             c.tenant == self._tenant, c.environment == environment, c.time >= start, c.time < end
         )
         templater = Templater()
+        seen: list[tuple[str, Severity, int, bool]] = [
+            (row.entity, row.severity, templater.add(row.message[:_LINE]), row.time >= split)
+            for row in reversed(self._rows(query.order_by(c.time.desc(), c.seq.desc()).limit(READ_ROWS)))
+        ]
         counts: dict[tuple[str, Severity, int], list[int]] = {}
-        for row in reversed(self._rows(query.order_by(c.time.desc(), c.seq.desc()).limit(READ_ROWS))):
-            key = (row.entity, row.severity, templater.add(row.message[:_LINE]))
-            counts.setdefault(key, [0, 0])[row.time >= split] += 1
+        for entity, severity, number, during in seen:  # templates merge as lines come: their numbers count afterwards
+            counts.setdefault((entity, severity, templater.resolve(number)), [0, 0])[during] += 1
         return tuple(
             LogPattern(
                 evidence=_UNCITED,
@@ -127,8 +132,12 @@ class StoredTelemetry:
     ) -> tuple[SpanStats, ...]:
         c = spans.c
         begin_ns, split_ns, end_ns = (_nanoseconds(at) for at in (start, split, end))
+        tail_ns = _TRACE_TAIL // timedelta(microseconds=1) * 1000
         query = select(spans).where(
-            c.tenant == self._tenant, c.environment == environment, c.start_ns >= begin_ns, c.start_ns < end_ns
+            c.tenant == self._tenant,
+            c.environment == environment,
+            c.start_ns >= begin_ns - tail_ns,
+            c.start_ns < end_ns + tail_ns,
         )
         rows = [
             SpanRow(r.trace, r.span, r.parent or "", r.entity, r.operation, r.start_ns, r.end_ns, r.error)
@@ -137,8 +146,8 @@ class StoredTelemetry:
         begun: dict[str, int] = {}
         for row in rows:
             begun[row.trace_id] = min(begun.get(row.trace_id, row.start_ns), row.start_ns)
-        before = [row for row in rows if begun[row.trace_id] < split_ns]
-        during = [row for row in rows if begun[row.trace_id] >= split_ns]
+        before = [row for row in rows if begin_ns <= begun[row.trace_id] < split_ns]
+        during = [row for row in rows if split_ns <= begun[row.trace_id] < end_ns]
         return tuple(
             SpanStats(
                 evidence=_UNCITED,

@@ -21,7 +21,7 @@ from grounding.embeddings import HashedNgrams
 from grounding.event_log import EventLog
 from grounding.incidents import Incidents
 from grounding.knowledge import KnowledgeIndex
-from grounding.packs import PackBuilder
+from grounding.packs import LIVE, PackBuilder, Windows
 from grounding.telemetry_store import TelemetryStore
 from grounding.vectors import ChromaVectors, Vectors
 from mesh.cases import Cases
@@ -35,6 +35,7 @@ from mesh.internal import MESH, InternalAuthenticator
 from mesh.investigation import Investigation, Redirect, as_proposed
 from mesh.journal import Journal
 from mesh.loop import Loop
+from mesh.observed import Observed
 from mesh.paging import Pager
 from mesh.readers import ApiReaders, CommandsAsEvidence
 from mesh.stages import Watcher, nobody
@@ -45,8 +46,9 @@ from mesh.time import OsEntropy
 from mesh.undoing import Undoing
 from mesh.watching import Watching
 from runtime.simulator.world import World
+from runtime.targets.simulated import SimulatedTarget
 from storage.engine import Database
-from tools.actions import bind_actions
+from tools.actions import bind_actions, bind_handoffs
 from tools.client import RuntimeClient
 
 WORKER = PrincipalId("service:mesh")
@@ -97,11 +99,12 @@ class Mesh:
     loop: Loop
     runtime: EmbeddedRuntime | RemoteRuntime
 
-    async def register(self, world: World) -> None:
-        """Make the world's environment, its tenants' budgets and our own identities known."""
+    async def register(self, runs: World | Observed) -> None:
+        """Make the environment, its tenants' budgets and our own identities known."""
+        bound = (runs.binding,) if isinstance(runs, Observed) else runs.spec.tenants
         if isinstance(self.runtime, EmbeddedRuntime):
-            await self.runtime.register(world)
-        for binding in world.spec.tenants:
+            await self.runtime.register(_environment(runs), bound)
+        for binding in bound:
             self._set_budgets(binding)
 
     async def adopt(self) -> None:
@@ -140,8 +143,8 @@ class LateProposals:
         return f"/v1/commands/{record.command.id}"
 
 
-def compose(parts: Parts, runs: World | RemoteRuntime) -> Mesh:
-    """Put a mesh together over a simulated world or a runtime elsewhere. Creates missing tables; nothing runs yet."""
+def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
+    """Put a mesh together over a simulated world, a watched environment or a runtime elsewhere; nothing runs yet."""
     parts.database.create()
     governed = assemble_governed(
         parts.database, keys=parts.home / "keys", anchor=parts.home / "audit.anchor", find=find, clock=parts.clock,
@@ -150,16 +153,16 @@ def compose(parts: Parts, runs: World | RemoteRuntime) -> Mesh:
     principals = Principals(parts.database, governed.audit, parts.clock, OsEntropy())
     _know_ourselves(principals)
     proposals = LateProposals()
-    reached = _reach(parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem)
-    readers = ApiReaders(RuntimeClient(http=reached.runtime.http, token=reached.token))
     log = EventLog(parts.database, parts.clock, parts.ids)
+    reached = _reach(parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem, log)
+    readers = ApiReaders(RuntimeClient(http=reached.runtime.http, token=reached.token))
     journal = Journal(parts.database, parts.clock, parts.ids)
     cases = Cases(parts.database, journal, governed.commands)
     vectors = parts.vectors or ChromaVectors(parts.home / "index")
     knowledge = KnowledgeIndex(parts.database, vectors, HashedNgrams())
     knowledge.probe()
     autonomy, policy, incidents = Autonomy(parts.ids), PolicySet.load(), Incidents(parts.ids)
-    actions = ActionTable(dict(bind_actions(readers.client)))
+    actions = ActionTable((bind_handoffs if isinstance(runs, Observed) else bind_actions)(readers.client))
     submission = Submission(
         database=parts.database, store=governed.commands, policy=policy, actions=actions, reader=readers.runtime,
         clock=parts.clock, ids=parts.ids,
@@ -171,7 +174,7 @@ def compose(parts: Parts, runs: World | RemoteRuntime) -> Mesh:
     proposals.submission = submission
     loop = _loop(
         parts, governed, log=log, incidents=incidents, journal=journal, cases=cases, knowledge=knowledge,
-        readers=readers, submission=submission, autonomy=autonomy, environments=reached.environments,
+        readers=readers, submission=submission, autonomy=autonomy, reached=reached,
     )  # fmt: skip
     return Mesh(
         parts=parts, governed=governed, principals=principals, autonomy=autonomy, policy=policy, log=log,
@@ -186,23 +189,32 @@ class _Reached:
     runtime: EmbeddedRuntime | RemoteRuntime
     token: str
     environments: Sequence[EnvironmentId]
+    windows: Windows = LIVE
+
+
+def _environment(runs: World | Observed) -> EnvironmentId:
+    return runs.topology.environment if isinstance(runs, Observed) else EnvironmentId(runs.spec.environment)
 
 
 def _reach(
     parts: Parts,
-    runs: World | RemoteRuntime,
+    runs: World | Observed | RemoteRuntime,
     authenticator: InternalAuthenticator,
     proposals: LateProposals,
     grant_key: bytes,
+    log: EventLog,
 ) -> _Reached:
-    """Return the runtime, the token it knows us by, and the environments to look after."""
+    """Return the runtime, the token it knows us by, the environments to look after and how far back to look."""
     if isinstance(runs, RemoteRuntime):
         return _Reached(runs, runs.token, runs.environments)
+    watched = isinstance(runs, Observed)
     runtime = embedded_runtime(
-        runs, parts.runtime_database, clock=parts.clock, ids=parts.ids, crash=parts.crash,
-        authenticator=authenticator, proposals=proposals, grant_key=grant_key,
+        runs.target(parts.database, log) if watched else SimulatedTarget(runs), parts.runtime_database,
+        clock=parts.clock, ids=parts.ids, crash=parts.crash, authenticator=authenticator, proposals=proposals,
+        grant_key=grant_key,
     )  # fmt: skip
-    return _Reached(runtime, authenticator.token, [EnvironmentId(runs.spec.environment)])
+    windows = runs.windows if watched else LIVE
+    return _Reached(runtime, authenticator.token, [_environment(runs)], windows)
 
 
 def _loop(  # noqa: PLR0913  # composition
@@ -217,7 +229,7 @@ def _loop(  # noqa: PLR0913  # composition
     readers: ApiReaders,
     submission: Submission,
     autonomy: Autonomy,
-    environments: Sequence[EnvironmentId],
+    reached: _Reached,
 ) -> Loop:
     database, clock, ids, watcher = parts.database, parts.clock, parts.ids, parts.watcher
     watching = Watching(database, journal, readers, submission.actions, clock, parts.crash)
@@ -227,11 +239,11 @@ def _loop(  # noqa: PLR0913  # composition
     )  # fmt: skip
     packs = PackBuilder(
         readers=readers, events=log, past=knowledge, commands=CommandsAsEvidence(governed.commands),
-        clock=clock,
+        clock=clock, windows=reached.windows,
     )  # fmt: skip
     return Loop(
         detection=Detection(
-            database, log, incidents, knowledge, journal, readers, clock, tuple(environments), watcher
+            database, log, incidents, knowledge, journal, readers, clock, tuple(reached.environments), watcher
         ),
         investigation=Investigation(
             cases=cases, packs=packs, journal=journal, submission=submission, agents=AGENTS,

@@ -1,17 +1,17 @@
-"""The embedded runtime: a simulated world behind the same HTTP API as any other, reached over ASGI."""
+"""The embedded runtime: a target in this process behind the same HTTP API as any other, reached over ASGI."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from domain.ids import EnvironmentId
 from domain.ports import Clock, CrashPoints, Ids
+from domain.tenancy import RuntimeTenantBinding
 from runtime.api.app import build_runtime_app
 from runtime.engine.embedded import EmbeddedEngine
-from runtime.ports import Authenticator, ProposeWrite
+from runtime.ports import Authenticator, ProposeWrite, RuntimeTarget
 from runtime.services import RuntimeServices, runtime_services
-from runtime.simulator.world import World
-from runtime.targets.simulated import SimulatedTarget
 from storage.engine import Database
 
 BASE_URL = "http://runtime.internal"
@@ -20,15 +20,15 @@ BASE_URL = "http://runtime.internal"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRuntime:
-    """The runtime over one world, its target and an HTTP client into it."""
+    """The runtime over one target, and an HTTP client into it."""
 
     services: RuntimeServices
-    target: SimulatedTarget
+    target: RuntimeTarget
     http: httpx.AsyncClient
 
-    async def register(self, world: World) -> None:
-        """Add the world's environment with its tenant bindings, as it runs now."""
-        await self.services.register(EnvironmentId(world.spec.environment), world.spec.tenants)
+    async def register(self, environment: EnvironmentId, bound: Sequence[RuntimeTenantBinding]) -> None:
+        """Add the target's environment with its tenant bindings, as it runs now."""
+        await self.services.register(environment, bound)
 
     async def close(self) -> None:
         """Close the client."""
@@ -36,7 +36,7 @@ class EmbeddedRuntime:
 
 
 def embedded_runtime(
-    world: World,
+    target: RuntimeTarget,
     database: Database,
     *,
     clock: Clock,
@@ -46,8 +46,7 @@ def embedded_runtime(
     proposals: ProposeWrite,
     grant_key: bytes,
 ) -> EmbeddedRuntime:
-    """Put the runtime together over a world."""
-    target = SimulatedTarget(world)
+    """Put the runtime together over a target."""
     services = runtime_services(
         database=database, clock=clock, ids=ids, crash=crash, target=target, engine=EmbeddedEngine(target, clock),
         authenticator=authenticator, proposals=proposals, grant_keys=[grant_key],

@@ -1,1 +1,1 @@
-"""Compute targets: where desired state becomes live. All of them pass one contract suite."""
+"""Compute targets: where desired state becomes live. All that can act pass one contract suite; one only watches."""
