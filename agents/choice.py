@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.spec import Candidate, Ending, Rehearsed, Remedies
-from domain.command_kinds import CATALOGUE, Reversibility
+from domain.command_kinds import CATALOGUE, CommandKind, Reversibility
 from domain.commands import Prediction, Proposal
 from domain.evidence import Diagnosis, PastOutcome
 
 # Attainment below this change is within the twin's own noise between two runs under common random numbers.
 NO_EFFECT = 0.002
+# Gains within two points are the same: the twin's intervals are several points wide.
+GAIN_STEP = 0.02
+TURNS_AWAY: frozenset[CommandKind] = frozenset({"tenant.throttle"})
 # A predicted loss of attainment beyond one point is harm, whatever else improves: it spends budgets in hours.
 HARM = 0.01
 # Verified experience moves a preference by at most this: it breaks ties, it does not overrule the fault class.
@@ -73,16 +76,16 @@ def _faster(prediction: Prediction) -> bool:
     return any(q is not None and q.high < 0 for q in gains)
 
 
-def _rank(row: Rehearsed, place: int) -> tuple[float, int, int]:
-    """Lower is better: rounded predicted gain first, so that differences within noise leave the code's order."""
-    known = row.prediction is not None and row.prediction.known and row.prediction.slo_attainment is not None
-    gain = row.prediction.slo_attainment.value if known and row.prediction and row.prediction.slo_attainment else 0.0
-    one_way = _ORDER[CATALOGUE[row.candidate.proposal.kind].reversibility]
-    return (
-        float(one_way) - round(gain / (10 * NO_EFFECT)) if known else float(one_way),
-        place,
-        row.candidate.blast_radius,
-    )
+def _rank(row: Rehearsed, place: int) -> tuple[int, int, int, int]:
+    """Lower is better: what can be taken back and serves everybody first, then the predicted gain in coarse steps.
+
+    Attainment counts served requests only, so a throttle always looks good: it comes after what turns nobody away.
+    """
+    kind = row.candidate.proposal.kind
+    tier = 2 * _ORDER[CATALOGUE[kind].reversibility] + (kind in TURNS_AWAY)
+    gain = row.prediction.slo_attainment if row.prediction is not None and row.prediction.known else None
+    steps = 0 if gain is None else round(gain.value / GAIN_STEP)
+    return tier, -steps, place, row.candidate.blast_radius
 
 
 def _with_prediction(row: Rehearsed) -> Proposal:

@@ -228,3 +228,11 @@ def test_a_large_environment_is_read_around_the_symptom(monkeypatch):
     world.build(incident(world))
     assert "service/web" in world.runtime.asked[0]
     assert "service/lone" not in world.runtime.asked[0]
+
+
+def test_the_symptom_is_the_entity_that_depends_on_the_others():
+    world = World()
+    world.events = [degraded("basket", 0), degraded("web", 0.5, "errors")]
+    told = incident(world).model_copy(update={"entities": ("service/basket", "service/web")})
+    pack = world.build(told)
+    assert (pack.symptom, pack.symptom_kind) == ("service/web", "errors")
