@@ -74,7 +74,7 @@ def up(*, port: int | None, speed: float, seed: int) -> int:
 
 
 async def _serve(settings: "Settings", speed: float, seed: int) -> int:
-    from mesh.local import TOKEN_FILE, open_local
+    from mesh.local import TOKEN_FILE, keep_record, open_local
     from mesh.lock import exclusive
     from mesh.serving import Server
 
@@ -84,7 +84,10 @@ async def _serve(settings: "Settings", speed: float, seed: int) -> int:
         simulated = await open_local(settings, seed=seed)
         address = f"http://{settings.host}:{settings.port}"
         render.console.print(f"listening on {address}; token in {settings.home / TOKEN_FILE}; stop with Ctrl-C")
-        await Server(simulated, settings, speed).run()
+        try:
+            await Server(simulated, settings, speed).run()
+        finally:
+            keep_record(settings, simulated)
         await simulated.mesh.close()
     return 0
 

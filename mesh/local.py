@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import BinaryIO
 
 import httpx
 from pydantic import JsonValue
 
+from agents.llm import OpenAIChat
+from agents.reasoner import ModelReasoner
+from agents.skeleton import Reasoner
 from domain.errors import Refused
 from domain.ids import PrincipalId, TenantId
 from domain.principals import EventSourceKey
@@ -19,13 +23,17 @@ from grounding.vectors import ChromaVectors
 from mesh.lock import exclusive, running_server
 from mesh.serving import local_client
 from mesh.settings import Settings
-from mesh.simulation import Choices, SimulatedMesh, open_simulated
+from mesh.simulation import WARM_UP, Choices, SimulatedMesh, open_simulated
+from mesh.telemetry import over_otlp
 from mesh.time import SystemClock, UlidIds
 from runtime.simulator.demo import demo_world
+from runtime.simulator.record import Record, record
 from runtime.simulator.twin import Twin
 from storage.engine import Database
 
 TOKEN_FILE = "token"  # noqa: S105  # a file name
+WORLD_FILE = "world.json"
+DEFAULT_MODEL_URL = "https://api.openai.com/v1"
 DEFAULT_SEED = 7
 
 
@@ -41,22 +49,57 @@ async def connected(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
         return
     settings.ensure_home()
     with exclusive(settings.home):
-        simulated = await open_local(settings, seed=DEFAULT_SEED)
+        simulated = await open_local(settings, seed=DEFAULT_SEED, lived=False)
         async with local_client(simulated.mesh, local_token(settings)) as client:
             yield client
         await simulated.mesh.close()
 
 
-async def open_local(settings: Settings, *, seed: int, choices: Choices | None = None) -> SimulatedMesh:
-    """Open the mesh of the state folder over its embedded world; the first start makes the administrator's token."""
+async def open_local(settings: Settings, *, seed: int, lived: bool = True) -> SimulatedMesh:
+    """Open the mesh of the state folder over its embedded world; the first start makes the administrator's token.
+
+    A world that was lived in before is lived through again from its record. Without `lived` it stands still at its
+    start: enough to look at the store and to propose.
+    """
     settings.ensure_home()
-    simulated = await open_simulated(settings.home, demo_world(), seed, choices or Choices(rehearsal=Twin()))
+    known = _record(settings)
+    choices = Choices(
+        rehearsal=Twin(), store_url=settings.store_url, runtime_store_url=settings.runtime_store_url,
+        telemetry=over_otlp(settings.otlp_endpoint) if settings.otlp_endpoint else None, reasoner=_reasoner(settings),
+        resume=known if lived else None, warm_up=WARM_UP if lived else timedelta(),
+    )  # fmt: skip
+    simulated = await open_simulated(settings.home, demo_world(), seed, choices)
+    if not lived and known is not None:
+        simulated.clock.move_to(known.spec.start + timedelta(seconds=known.elapsed_s))
     issued = simulated.mesh.principals.bootstrap()
     if issued is not None:
         path = settings.home / TOKEN_FILE
         path.touch(mode=0o600)
         path.write_text(issued.token, encoding="utf-8")
     return simulated
+
+
+def keep_record(settings: Settings, simulated: SimulatedMesh) -> None:
+    """Write the world's record, so that the next start goes on where this one stopped."""
+    part = settings.home / (WORLD_FILE + ".part")
+    part.write_text(record(simulated.world).model_dump_json(), encoding="utf-8")
+    part.replace(settings.home / WORLD_FILE)
+
+
+def _record(settings: Settings) -> Record | None:
+    path = settings.home / WORLD_FILE
+    return Record.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _reasoner(settings: Settings) -> Reasoner | None:
+    """Return the model's place where a key is set; without one the code's word stands alone."""
+    if settings.openai_api_key is None:
+        return None
+    chat = OpenAIChat(
+        base_url=settings.openai_base_url or DEFAULT_MODEL_URL, api_key=settings.openai_api_key.get_secret_value(),
+        model=settings.model,
+    )  # fmt: skip
+    return ModelReasoner(chat)
 
 
 def local_token(settings: Settings) -> str:

@@ -164,12 +164,10 @@ class Loop:
             record, incident=self.cases.of(record), default=default,
             diagnosis=self.cases.diagnosis(record.command.tenant, record.command.incident),
         )  # fmt: skip
-        if outcome is not None:
+        if closed is not None:
             self._note(record)
-            if record.command.incident is not None:
-                self._tell(
-                    "lesson", record, f"{record.command.kind} on {record.command.target.address}: {record.state}"
-                )
+            if closed.lesson is not None:
+                self._tell("lesson", record, closed.lesson.text)
 
     async def _default_autonomy(self, record: CommandRecord) -> AutonomyLevel | None:
         try:

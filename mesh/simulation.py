@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agents.skeleton import Reasoner
 from domain.events import IncomingEvent
 from domain.ids import PrincipalId, TenantId
 from domain.ports import CrashPoints, Rehearsal
@@ -20,9 +21,9 @@ from mesh.composition import Mesh, Parts, compose
 from mesh.crash import NO_CRASH
 from mesh.investigation import Redirect, as_proposed
 from mesh.stages import Watcher, nobody
-from mesh.telemetry import in_memory
+from mesh.telemetry import Telemetry, in_memory
 from mesh.time import UlidIds, VirtualClock
-from runtime.simulator.record import launch
+from runtime.simulator.record import Record, launch, rebuild
 from runtime.simulator.spec import WorldSpec
 from runtime.simulator.world import World
 from storage.engine import Database
@@ -81,7 +82,16 @@ class Choices:
     redirect: Redirect = as_proposed
     crash: CrashPoints = NO_CRASH
     warm_up: timedelta = WARM_UP
+    """What a new world lives through first; zero opens it as it is, for looking only."""
     vectors: Vectors | None = None
+    store_url: str | None = None
+    """Opsmesh's own store; None means SQLite in the folder."""
+    runtime_store_url: str | None = None
+    telemetry: Telemetry | None = None
+    """Where our own spans go; None keeps them in memory, with repeatable ids."""
+    reasoner: Reasoner | None = None
+    resume: Record | None = None
+    """A world that was lived in before, to be lived in further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +105,28 @@ class SimulatedMesh:
 
 
 async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choices) -> SimulatedMesh:
-    """Start a world, let it live through its warm-up, and put a mesh over it. Repeatable per seed."""
-    if (level := choices.autonomy) is not None:
-        spec = spec.model_copy(
-            update={"tenants": tuple(t.model_copy(update={"autonomy": level}) for t in spec.tenants)}
-        )
-    world = launch(spec, seed)
-    world.advance(world.now + choices.warm_up)
-    world.journal.drain(world.elapsed_s)
+    """Start or resume a world and put a mesh over it. A new world is repeatable per seed."""
+    world = _world(spec, seed, choices)
     clock = VirtualClock(world.now)
-    telemetry, _, _ = in_memory(seed=seed)
     parts = Parts(
-        home=home, database=Database(f"sqlite:///{home / 'opsmesh.db'}"),
-        runtime_database=Database(f"sqlite:///{home / 'runtime.db'}"), clock=clock, ids=UlidIds(clock, seed=seed),
-        telemetry=telemetry, crash=choices.crash, watcher=choices.watcher, rehearsal=choices.rehearsal,
-        redirect=choices.redirect, vectors=choices.vectors,
+        home=home, database=Database(choices.store_url or f"sqlite:///{home / 'opsmesh.db'}"),
+        runtime_database=Database(choices.runtime_store_url or f"sqlite:///{home / 'runtime.db'}"), clock=clock,
+        ids=UlidIds(clock, seed=None if choices.resume else seed),
+        telemetry=choices.telemetry or in_memory(seed=seed)[0], crash=choices.crash, watcher=choices.watcher,
+        rehearsal=choices.rehearsal, reasoner=choices.reasoner, redirect=choices.redirect, vectors=choices.vectors,
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)
     return SimulatedMesh(mesh, world, clock, Simulation(world, clock, mesh.log, mesh.loop.step))
+
+
+def _world(spec: WorldSpec, seed: int, choices: Choices) -> World:
+    if choices.resume is not None:
+        return rebuild(choices.resume)
+    if (level := choices.autonomy) is not None:
+        tenants = tuple(t.model_copy(update={"autonomy": level}) for t in spec.tenants)
+        spec = spec.model_copy(update={"tenants": tenants})
+    world = launch(spec, seed)
+    world.advance(world.now + choices.warm_up)
+    world.journal.drain(world.elapsed_s)
+    return world
