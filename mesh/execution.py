@@ -6,6 +6,7 @@ after a crash has one way on from here.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from domain.changes import preview_digest
 from domain.commands import CommandRecord, State
@@ -15,7 +16,7 @@ from domain.incidents import Incident
 from domain.outcomes import EffectReceipt
 from domain.ports import Clock
 from governance.execution import Executions
-from governance.grants import Grants
+from governance.grants import LIFETIME_S, Grants
 from governance.machine import CommandStore
 from governance.revalidate import Current
 from mesh.currency import current_of
@@ -85,8 +86,9 @@ class Executor:
             receipt = await self.actions.for_kind(command.kind).status(command)
         except Unavailable:
             return unknown
-        if receipt.status == "unknown":
-            return unknown
+        still_on_its_way = self.clock.now() < unknown.updated_at + timedelta(seconds=LIFETIME_S)
+        if receipt.status == "unknown" or (receipt.status == "not_applied" and still_on_its_way):
+            return unknown  # a grant that lives may yet be used by a request that is late
         return self._record(unknown, receipt)
 
     async def take_over(self) -> tuple[CommandRecord, ...]:

@@ -42,6 +42,8 @@ class Simulation:
     world: World
     clock: VirtualClock
     log: EventLog
+    reconcile: Callable[[], Awaitable[object]]
+    """The runtime's own turn: overrides end, platform teams' writes are taken in, lagging targets follow."""
     step: Callable[[], Awaitable[None]]
 
     async def run(self, until: datetime, *, stop: Callable[[], bool] = lambda: False, loop: bool = True) -> None:
@@ -50,6 +52,7 @@ class Simulation:
             self.world.advance(min(self.world.now + ROUND, until))
             self.clock.move_to(self.world.now)
             self.deliver()
+            await self.reconcile()
             if loop:
                 await self.step()
 
@@ -117,7 +120,7 @@ async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choice
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)
-    return SimulatedMesh(mesh, world, clock, Simulation(world, clock, mesh.log, mesh.loop.step))
+    return SimulatedMesh(mesh, world, clock, Simulation(world, clock, mesh.log, mesh.reconcile, mesh.loop.step))
 
 
 def _world(spec: WorldSpec, seed: int, choices: Choices) -> World:
