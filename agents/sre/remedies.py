@@ -58,7 +58,8 @@ def remedies(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies
     wait = _heals(draft)
     if wait is not None:
         return wait
-    rivals = [h for h in diagnosis.hypotheses[1:] if h.confidence >= RIVAL_SHARE * best.confidence]
+    close = [h for h in diagnosis.hypotheses[1:] if h.confidence >= RIVAL_SHARE * best.confidence]
+    rivals = [h for h in close if h.entity != best.entity]
     found: dict[str, Candidate] = {}
     for h in (best, *rivals):
         for c in _fresh(pack, _candidates(Draft(pack, h, attempt))):
@@ -67,7 +68,8 @@ def remedies(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies
     return Remedies(candidates=tuple(found.values()), fallback=ticket(draft), reason=best.statement)
 
 
-# A rival's fix is considered when the code thinks it nearly as likely; rehearsal then tells them apart.
+# The fix for another culprit is considered when it is nearly as likely; rehearsal then tells them apart. Another
+# reading of the same culprit is not: more room for a greedy neighbour would harm.
 RIVAL_SHARE = 0.85
 
 

@@ -60,7 +60,8 @@ def caches(case: Case) -> list[Suspect]:
         if cache is None or cache.extreme > COLD * cache.before or entity in changed:
             continue
         warming = cache.now > cache.extreme + 0.2 * (cache.before - cache.extreme)
-        strength = 0.75 + 0.15 * warming
+        # a cold cache is a fact; only a release right before it, which may have emptied it, explains it better
+        strength = 0.95 + 0.04 * warming
         statement = f"the cache of {entity} went cold" + (" and is warming up" if warming else "")
         found.append(Suspect(entity, "cache_flush", strength, statement, (claims.moved(cache),)))
     return found
