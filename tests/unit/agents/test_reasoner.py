@@ -1,7 +1,8 @@
 import json
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents import AGENTS, run
@@ -14,6 +15,7 @@ from agents.sre.diagnose import diagnose
 from agents.sre.remedies import remedies
 from domain.errors import Broken, Unavailable
 from domain.evidence import Diagnosis
+from domain.topology import EntityRef
 from tests.unit.agents.builders import PackMaker, slow_release, surge
 
 SRE = AGENTS[0]
@@ -86,10 +88,20 @@ def test_any_output_leaves_the_codes_candidates_and_no_more_confidence(answer: s
     assert len(explanation) <= 1300
 
 
+def wider(candidate: Candidate, radius: int, service: str) -> Candidate:
+    named = candidate.proposal.model_copy(update={"target": EntityRef(kind="service", id=service)})
+    return replace(candidate, proposal=named, blast_radius=radius)
+
+
+MIXED = (wider(CANDIDATES[0], 2, "a"), wider(CANDIDATES[0], 5, "b"), wider(CANDIDATES[0], 1, "c"))
+
+
 @given(HOSTILE)
+@example(json.dumps({"order": [1, 0, 2]}))
+@example(json.dumps({"order": [2, 1, 0]}))
 def test_no_output_puts_a_bolder_command_ahead(answer: str):
-    _, candidates, _ = apply(answer, DIAGNOSIS, CANDIDATES)
-    place = {what(c): n for n, c in enumerate(CANDIDATES)}
+    _, candidates, _ = apply(answer, DIAGNOSIS, MIXED)
+    place = {what(c): n for n, c in enumerate(MIXED)}
     for n, first in enumerate(candidates):
         for second in candidates[n + 1 :]:
             if place[what(first)] > place[what(second)]:
