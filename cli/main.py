@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from cli import answers, scores, verbs, worlds
+from cli import answers, replays, scores, verbs, worlds
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Command = Annotated[str, typer.Argument(help="Command id.")]
 Digest = Annotated[str | None, typer.Option(help="Digest you saw; default is the one the server shows now.")]
 Note = Annotated[str, typer.Option(help="Why, for the audit.")]
+Case = Annotated[str | None, typer.Option(help="Only this case, such as train/issue_3 or 2023-01-30/4.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
 
 app = typer.Typer(
@@ -198,15 +199,15 @@ def principal_add(
 
 
 @replay.command("petshop")
-def replay_petshop(folder: Path, *, case: str | None = None, as_json: JsonFlag = False) -> None:
-    """Run PetShop telemetry through the loop."""
-    raise typer.Exit(worlds.replay("petshop", folder, case, as_json=as_json))
+def replay_petshop(folder: Path, *, case: Case = None, as_json: JsonFlag = False) -> None:
+    """Run PetShop telemetry (graph.csv, noissue/, train/, test/) through the loop."""
+    raise typer.Exit(replays.replay("petshop", folder, case, as_json=as_json))
 
 
 @replay.command("nezha")
-def replay_nezha(archive: Path, *, case: str | None = None, as_json: JsonFlag = False) -> None:
-    """Run Nezha telemetry through the loop."""
-    raise typer.Exit(worlds.replay("nezha", archive, case, as_json=as_json))
+def replay_nezha(archive: Path, *, case: Case = None, as_json: JsonFlag = False) -> None:
+    """Run the metrics, logs and traces of a Nezha day (DAY.tar.xz) through the loop."""
+    raise typer.Exit(replays.replay("nezha", archive, case, as_json=as_json))
 
 
 @evals.command("dataset")

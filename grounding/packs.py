@@ -234,7 +234,7 @@ class PackBuilder:
                 kinds.append((seen.entity != symptom, _SIGNAL_KINDS.get(seen.signal, "other")))
         kinds.sort(key=lambda pair: pair[0])
         told: list[SignalKind] = [kind for _, kind in kinds if kind != "other"]
-        return told[0] if told else DEFAULT_KIND
+        return told[0] if told else "other" if kinds else DEFAULT_KIND
 
     async def _structure(
         self, incident: Incident, reading: _Reading

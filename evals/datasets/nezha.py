@@ -53,7 +53,8 @@ _Columns = dict[str, tuple[Floats, Floats]]
 
 
 @lru_cache(maxsize=1)
-def _archive(path: Path) -> Archive:
+def archive_of(path: Path) -> Archive:
+    """Return the archive, the last one kept open."""
     return Archive(path)
 
 
@@ -80,7 +81,7 @@ class _Day:
         """Build the case of a fault injected at `at`."""
         current = TimeRange(start=at, end=at + timedelta(minutes=MINUTES))
         minutes = {f"{at + timedelta(minutes=k):%H_%M}" for k in range(MINUTES + 1)}
-        spans = _begun_within(self.archive.spans(self.day, normal=False, minutes=minutes), current)
+        spans = begun_within(self.archive.spans(self.day, normal=False, minutes=minutes), current)
         logs = [one for one in self.archive.logs(self.day, normal=False, minutes=minutes) if current.holds(one.at)]
         topology = self._topology((*self.quiet.spans, *spans))
         symptom = SymptomSeen(self.names.address(_entry([*self.quiet.spans, *spans])), "other")
@@ -170,12 +171,12 @@ class Nezha:
 
     def case_ids(self, path: Path) -> tuple[str, ...]:
         """Return `DAY/position` for every fault."""
-        archive = _archive(path)
+        archive = archive_of(path)
         return tuple(f"{day}/{fault.position}" for day in archive.days for fault in archive.faults(day))
 
     def cases(self, path: Path) -> Iterator[Case]:
         """Yield one case per fault."""
-        archive = _archive(path)
+        archive = archive_of(path)
         for day in archive.days:
             spans = archive.spans(day, normal=True)
             quiet = _Quiet(tuple(spans), self_times(table(spans)), tuple(archive.logs(day, normal=True)))
@@ -187,7 +188,7 @@ class Nezha:
         self, path: Path, predictions: Mapping[str, Prediction], floor: Mapping[str, Prediction]
     ) -> tuple[Row, ...]:
         """Return AS@1, 3 and 5 by service over all days."""
-        archive = _archive(path)
+        archive = archive_of(path)
         truth = {
             f"{day}/{fault.position}": service_of(fault.pod) for day in archive.days for fault in archive.faults(day)
         }
@@ -208,7 +209,7 @@ def severity_of(text: str) -> Severity:
     return "info"
 
 
-def _begun_within(spans: list[SpanRow], window: TimeRange) -> list[SpanRow]:
+def begun_within(spans: list[SpanRow], window: TimeRange) -> list[SpanRow]:
     """Return the spans of traces that began within the window: a trace cut in half has no honest self times."""
     begun: dict[str, int] = {}
     for span in spans:

@@ -63,8 +63,7 @@ class Sheet:
 
 def read_sheet(path: Path) -> Sheet:
     """Read a metrics file: three header rows (component, metric, statistic), one row naming the index, then data."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    rows = _read(path)
     if len(rows) < 4:
         raise Invalid(f"{path.name}: no header of three rows")
     header: list[Column] = list(zip(*(row[1:] for row in rows[:3]), strict=True))
@@ -72,6 +71,14 @@ def read_sheet(path: Path) -> Sheet:
     times = tuple(float(row[0]) for row in body)
     columns = {column: tuple(_number(row[i + 1]) for row in body) for i, column in enumerate(header)}
     return Sheet(times, columns)
+
+
+def _read(path: Path) -> list[list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} cannot be read: {error}", reason="layout") from error
 
 
 def _number(text: str) -> float | None:
@@ -192,8 +199,7 @@ def _around(sheet: Sheet, at: float) -> Sheet:
 
 
 def _topology(path: Path, names: Names) -> Topology:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    rows = _read(path)
     columns = rows[0][1:]
     edges = tuple(
         Edge(kind="calls", source=names.address(row[0]), target=names.address(callee))
