@@ -52,26 +52,27 @@ class Grants:
         with self._database.begin() as connection:
             share_gate(connection)
             record = load(connection, tenant, command, lock=True)
-            claims = self._claims(record, self._until(connection, record, fencing))
+            now = self._clock.now()
+            claims = self._claims(record, self._until(connection, record, fencing, now))
             row = {
                 "command": command,
                 "fencing": fencing,
                 "jti": claims.jti,
                 "tenant": tenant,
-                "issued_at": self._clock.now(),
+                "issued_at": now,
                 "expires_at": claims.expires_at,
             }
             if not insert_once(connection, grants, row):
                 raise Refused("a grant was issued for this claim before", reason="grant_used")
-            token = self._sign(claims)
+            token = self._sign(claims, now)
             worker = connection.execute(select(commands.c.worker).where(commands.c.id == command)).scalar_one()
             self._steps.note(connection, record, "grant.issued", worker, claims.model_dump(mode="json"))
             self._crash.reach("grant.before_commit", command=command)
         return token
 
-    def _until(self, connection: Connection, record: CommandRecord, fencing: int) -> datetime:
+    @staticmethod
+    def _until(connection: Connection, record: CommandRecord, fencing: int, now: datetime) -> datetime:
         """Return when the grant ends, or refuse it."""
-        now = self._clock.now()
         if record.fencing != fencing or record.lease_until is None:
             raise Refused(f"fenced: command {record.command.id} is in other hands", reason="fenced")
         if record.state is not State.EXECUTING:
@@ -79,6 +80,8 @@ class Grants:
         until = min(record.lease_until, record.command.expires_at, now + timedelta(seconds=LIFETIME_S))
         if until <= now:
             raise Refused("the lease or the command has ended", reason="lease_ended")
+        if now < max(record.updated_at, record.command.proposed_at):
+            raise Refused("the clock is behind the command's own record", reason="clock_doubtful")
         if stop := blocks(engaged(connection), record.command):
             raise Refused(stop, reason="kill_switch")
         return until
@@ -97,13 +100,13 @@ class Grants:
             expires_at=until,
         )
 
-    def _sign(self, claims: GrantClaims) -> str:
+    def _sign(self, claims: GrantClaims, now: datetime) -> str:
         payload = {
             **claims.model_dump(mode="json"),
             "iss": GRANT_ISSUER,
             "aud": GRANT_AUDIENCE,
             "sub": claims.command,
-            "iat": int(self._clock.now().timestamp()),
+            "iat": int(now.timestamp()),
             "exp": int(claims.expires_at.timestamp()),
         }
         return jwt.encode(payload, self._key, algorithm="EdDSA")
