@@ -121,6 +121,11 @@ class Mesh:
             if budget.resource not in known:
                 self.governed.budgets.set(budget, WORKER)
 
+    async def reconcile(self) -> None:
+        """Give an embedded runtime its turn; one elsewhere takes its own."""
+        if isinstance(self.runtime, EmbeddedRuntime):
+            await self.runtime.services.convergence.reconcile()
+
     async def close(self) -> None:
         """Close clients and stores."""
         await self.runtime.close()
