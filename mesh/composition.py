@@ -266,7 +266,7 @@ def _loop(  # noqa: PLR0913  # composition
             incidents=incidents, lessons=knowledge, clock=clock, ids=ids,
         ),
         cases=cases, journal=journal, readers=readers, clock=clock, telemetry=parts.telemetry, watcher=watcher,
-        worker=WORKER,
+        worker=WORKER, audit=governed.audit,
     )  # fmt: skip
 
 

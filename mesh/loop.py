@@ -6,6 +6,7 @@ one way on. What this process holds it renews; what a dead one held it takes ove
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from domain.commands import IN_FLIGHT, TERMINAL, CommandRecord, State
 from domain.errors import Refused, Unavailable
@@ -14,6 +15,7 @@ from domain.ids import CommandId, PrincipalId, TenantId
 from domain.outcomes import Verification
 from domain.ports import Clock
 from domain.tenancy import AutonomyLevel
+from governance.audit import AuditLog
 from governance.execution import Executions, Verdict
 from governance.machine import CommandStore
 from grounding.packs import ReaderSource
@@ -37,6 +39,8 @@ VERDICTS: Mapping[str, Verdict] = {
     "quiet": State.INCONCLUSIVE,
 }
 """A fix that did not hold is taken back like one that did harm: what stays must have been seen to help."""
+ANCHOR_EVERY = timedelta(minutes=1)
+"""At most a minute of audit can be cut without a trace; a checkpoint costs one signature a tenant (our choice)."""
 _FEEDBACK = frozenset(TERMINAL - {State.SUPERSEDED, State.CANCELLED, State.INCONCLUSIVE, State.FAILED})
 _STAGES: Mapping[State, StageName] = {
     State.EXECUTED: "execution",
@@ -70,7 +74,9 @@ class Loop:
     telemetry: Telemetry
     watcher: Watcher
     worker: PrincipalId
+    audit: AuditLog
     seen: dict[CommandId, State] = field(default_factory=dict[CommandId, State])
+    anchored: list[datetime] = field(default_factory=list[datetime])
 
     async def step(self) -> None:
         """Look at everything once."""
@@ -83,6 +89,7 @@ class Loop:
         await self._advance_all()
         self.store.expire_due("*")
         self._renew()
+        self._anchor()
 
     async def _recover(self) -> None:
         """Run again what a crash cut off, and take over what a dead worker held."""
@@ -189,6 +196,13 @@ class Loop:
                 )
             except Refused:
                 continue
+
+    def _anchor(self) -> None:
+        """Sign and anchor the audit's heads now and then: what lies after the last anchor could be cut off unseen."""
+        now = self.clock.now()
+        if not self.anchored or now - self.anchored[-1] >= ANCHOR_EVERY:
+            self.audit.checkpoint()
+            self.anchored[:] = [now]
 
     def _note(self, record: CommandRecord) -> None:
         """Tell watchers of a command's state the first time it is seen."""
