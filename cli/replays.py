@@ -19,7 +19,7 @@ GAPS = 3
 
 
 def replay(name: str, path: Path, case: str | None, *, as_json: bool) -> int:
-    """Replay one case or all. Exit 1 when intake refused something, or an incident ended without anybody told."""
+    """Replay one case or all. Exit 1 when intake refused something, or a case opened no incident."""
     from evals.replay import replay as run
 
     with ProgressBar(None, quiet=as_json, title="reading") as bar:
@@ -35,7 +35,7 @@ def replay(name: str, path: Path, case: str | None, *, as_json: bool) -> int:
 
 
 def _well(case: "CaseReplayed") -> bool:
-    return not case.taken.refused and all(i.proposed or i.paged or i.verdict == "healthy" for i in case.incidents)
+    return not case.taken.refused and bool(case.incidents)
 
 
 def _show(case: "CaseReplayed") -> None:
@@ -59,6 +59,8 @@ def _lines(incident: "IncidentReplayed") -> list[str]:
         lines += [f"  {step}" for step in one.preview]
         lines += [f"  because {reason}" for reason in one.reasons]
     lines += [f"paged: {reason}" for reason in incident.paged]
+    if not incident.proposed and not incident.paged:
+        lines.append(f"nothing proposed: {incident.conclusion}")
     lines += [f"not seen: {gap.what} ({gap.why})" for gap in incident.gaps[:GAPS]]
     if len(incident.gaps) > GAPS:
         lines.append(f"not seen: {len(incident.gaps) - GAPS} more")

@@ -78,6 +78,8 @@ class IncidentReplayed(Frozen):
     gaps: tuple[DataGap, ...]
     looks: int
     """Agent runs until something was proposed."""
+    conclusion: str
+    """Why the last run ended as it did."""
 
 
 class Taken(Frozen):
@@ -220,6 +222,7 @@ def _told(mesh: Mesh, feed: Feed, incident: Incident) -> IncidentReplayed:
         proposed=tuple(_proposed(mesh, record) for record in _commands(mesh, incident)),
         paged=tuple(page.reason for page in mesh.journal.pages(TENANT) if page.incident == incident.id),
         gaps=found.gaps, looks=len(runs),
+        conclusion=next((step.text for run in runs[-1:] for step in run.steps[-1:]), ""),
     )  # fmt: skip
 
 

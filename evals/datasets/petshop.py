@@ -6,14 +6,13 @@ asked about every signal that any issue was noticed by, and counts as quiet only
 """
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from domain.base import TimeRange
 from domain.errors import Invalid
@@ -76,9 +75,12 @@ def read_sheet(path: Path) -> Sheet:
 def _read(path: Path) -> list[list[str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file))
-    except (OSError, UnicodeDecodeError) as error:
+            rows = list(csv.reader(file))
+    except (OSError, ValueError, csv.Error) as error:
         raise Invalid(f"{path} cannot be read: {error}", reason="layout") from error
+    if len({len(row) for row in rows if row}) > 1:
+        raise Invalid(f"{path}: rows of different length", reason="layout")
+    return rows
 
 
 def _number(text: str) -> float | None:
@@ -96,11 +98,13 @@ class PetShop:
 
     def case_ids(self, path: Path) -> tuple[str, ...]:
         """Return ids of all issues, then of all fault-free windows."""
+        path = _home(path)
         rows = len(read_sheet(path / "noissue" / "metrics.csv").times)
         return (*(_issue_id(folder) for folder in _issues(path)), *(f"normal/{row}" for row in _normal_rows(rows)))
 
     def cases(self, path: Path) -> Iterator[Case]:
         """Yield issues and fault-free windows."""
+        path = _home(path)
         normal = read_sheet(path / "noissue" / "metrics.csv")
         names = Names("service")
         half = normal.rows(0, len(normal.times) // 2)
@@ -127,7 +131,7 @@ class PetShop:
         self, path: Path, predictions: Mapping[str, Prediction], floor: Mapping[str, Prediction]
     ) -> tuple[Row, ...]:
         """Return top-1 and top-3 recall per part and metric, and specificity on fault-free windows."""
-        labels = {_issue_id(folder): _label(folder) for folder in _issues(path)}
+        labels = {_issue_id(folder): _label(folder) for folder in _issues(_home(path))}
         rows: list[Row] = []
         for part, members in _parts(labels).items():
             for k in (1, 3):
@@ -161,6 +165,17 @@ def _parts(labels: Mapping[str, Label]) -> dict[str, list[str]]:
     return parts
 
 
+def _home(path: Path) -> Path:
+    """Return the folder that holds `graph.csv`: the one given, or the only one in it that does."""
+    if (path / "graph.csv").is_file():
+        return path
+    inside = sorted(one.parent for one in path.glob("*/graph.csv"))
+    if len(inside) == 1:
+        return inside[0]
+    choice = ", ".join(one.name for one in inside) or "none"
+    raise Invalid(f"{path}: no graph.csv here; folders with one: {choice}", reason="layout")
+
+
 def _issues(path: Path) -> list[Path]:
     found = [folder.parent for split in ("train", "test") for folder in (path / split).glob("*/target.json")]
     if not found:
@@ -177,7 +192,11 @@ def _normal_rows(rows: int) -> range:
 
 
 def _object(folder: Path, key: str) -> dict[str, JsonValue]:
-    return _JSON.validate_python(_JSON.validate_python(json.loads((folder / "target.json").read_text("utf-8")))[key])
+    path = folder / "target.json"
+    try:
+        return _JSON.validate_python(_JSON.validate_json(path.read_bytes())[key])
+    except (OSError, KeyError, ValidationError) as error:
+        raise Invalid(f"{path}: no object {key!r} in it", reason="layout") from error
 
 
 def _target(folder: Path, names: Names) -> tuple[SymptomSeen, float]:

@@ -100,7 +100,9 @@ def noticed(symptom: SymptomSeen, at: datetime, series: Sequence[MetricSeries]) 
     bad = min if symptom.kind == "availability" else max
     quantile = 0.05 if symptom.kind == "availability" else 0.95
     seen = [value for one in now[:1] for value in one.values if value is not None]
-    usual = [value for one in watched if one not in now for value in one.values if value is not None]
+    same = {(one.metric, one.statistic) for one in now[:1]}
+    before = [one for one in watched if one not in now and (one.metric, one.statistic) in same]
+    usual = [value for one in before for value in one.values if value is not None]
     service = symptom.entity.partition("/")[2]
     data = HealthDegraded(
         service=service,

@@ -1,0 +1,5 @@
+"""The tiny data sets, for replay."""
+
+from tests.support.recordings import nezha, petshop
+
+__all__ = ["nezha", "petshop"]
