@@ -14,6 +14,8 @@ ONSET_SLACK = timedelta(minutes=2)
 # Most change-induced incidents show within the hour (analysis uses the same); memory takes longer to fill.
 SUSPECT = timedelta(hours=1)
 SLOW_SUSPECT = timedelta(hours=6)
+# By Little's law twice the time holds twice the places.
+HELD_LONGER = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,29 @@ class Case:
         """Return the entity's blame against the most blamed one, 0 to 1."""
         best = self.ranking.ranked[0][1] if self.ranking.ranked else 0.0
         return dict(self.ranking.ranked).get(entity, 0.0) / best if best > 0 else 0.0
+
+    def below(self, entity: str) -> frozenset[str]:
+        """Return everything the entity calls, directly or through others."""
+        seen: set[str] = set()
+        waiting = [entity]
+        while waiting:
+            here = waiting.pop()
+            called = {e.target for e in self.pack.topology.edges if e.kind == "calls" and e.source == here} - seen
+            seen |= called
+            waiting += sorted(called)
+        return frozenset(seen - {entity})
+
+    def slowed(self, entity: str) -> bool:
+        """Tell whether the entity holds its callers up: its latency is at least twice its usual."""
+        slow = self.moves.rose(entity, "latency")
+        return slow is not None and slow.extreme >= HELD_LONGER * slow.before
+
+    def explains(self, entity: str) -> bool:
+        """Tell whether the entity is slowed, nothing below it is, and all that is blamed more waits for it."""
+        if not self.slowed(entity) or any(self.slowed(name) for name in self.below(entity)):
+            return False
+        before = [name for name, score in self.ranking.ranked if score > dict(self.ranking.ranked).get(entity, 0.0)]
+        return all(entity in self.below(name) for name in before)
 
     def suspects(self, kind: str, within: timedelta = SUSPECT) -> list[ChangeRecord]:
         """Return changes of a kind before the onset, newest first."""

@@ -9,8 +9,6 @@ from agents.sre.rules_load import BUSY, demand_grew
 
 # Erlang loss turns steep at nine tenths of the places taken.
 POOL_FULL = 0.85
-# By Little's law twice the time holds twice the places.
-HELD_LONGER = 2.0
 # A flush takes most of the hits at once; ordinary churn moves the ratio by a few points.
 COLD = 0.7
 
@@ -24,7 +22,9 @@ def pools(case: Case) -> list[Suspect]:
             continue
         # slow requests hold their places longer: then the full pool is an effect and speaks for another cause
         slow = case.moves.rose(entity, "latency")
-        held = slow is not None and slow.extreme >= HELD_LONGER * slow.before
+        held = case.slowed(entity)
+        if held and any(case.slowed(name) for name in case.below(entity)):
+            continue
         against = (claims.moved(slow, weight=-0.3),) if slow is not None and held else ()
         strength = (0.3 if held else 0.5) + 0.3 * case.lead(entity) + 0.1 * min(pool.extreme, 1.0)
         statement = f"{entity} has no free connections"
@@ -99,7 +99,9 @@ def dependencies(case: Case) -> list[Suspect]:
             continue
         outside = entity.startswith("external/")
         cpu = case.moves.rose(entity, "cpu")
-        strength = (0.55 + 0.4 * case.lead(entity)) if outside else 0.25 + 0.3 * case.lead(entity)
+        # what waits for it may hold more of the blame: timeouts and retries multiply a delay on its way up
+        lead = 1.0 if outside and case.explains(entity) else case.lead(entity)
+        strength = (0.55 + 0.4 * lead) if outside else 0.25 + 0.3 * lead
         against = (claims.moved(cpu, weight=-0.5),) if cpu is not None else ()
         supporting = tuple(claims.moved(m) for m in held)
         kind = "dependency_slow" if held[0].role == "latency" else "dependency_failing"
