@@ -48,8 +48,9 @@ from mesh.watching import Watching
 from runtime.simulator.world import World
 from runtime.targets.simulated import SimulatedTarget
 from storage.engine import Database
-from tools.actions import bind_actions, bind_handoffs
+from tools.actions import bind_actions
 from tools.client import RuntimeClient
+from tools.handoff import bind_handoffs
 
 WORKER = PrincipalId("service:mesh")
 HOURS_PER_MONTH = 730.0

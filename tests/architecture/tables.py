@@ -33,7 +33,9 @@ TABLES = (
     Table("agents", packages_only=True),
     Table(
         "evals/datasets",
-        shared=frozenset({"cases", "diagnosing", "floors", "naming", "nezha_archive", "recorded", "scoring"}),
+        shared=frozenset(
+            {"cases", "diagnosing", "feeds", "floors", "naming", "nezha_archive", "nezha_lines", "recorded", "scoring"}
+        ),
     ),
     Table("governance/policies"),
     Table("mesh/sources"),

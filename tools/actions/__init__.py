@@ -5,10 +5,8 @@ The name is what `domain.command_kinds` calls `tool`.
 
 from typing import Protocol
 
-from domain.command_kinds import CATALOGUE
 from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
-from tools.actions.handoff import Handoff
 from tools.actions.resize import Resize
 from tools.actions.restart import Restart
 from tools.actions.rollback import Rollback
@@ -46,9 +44,3 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
 def bind_actions(client: RuntimeClient) -> dict[str, Tool]:
     """Return every action by tool name, bound to one runtime. The client's principal must read as the platform."""
     return {name: make(client) for name, make in ACTIONS}
-
-
-def bind_handoffs(client: RuntimeClient) -> dict[str, Tool]:
-    """Return tools for a runtime without an actuator: every kind of command plans as a ticket."""
-    tools: dict[str, Tool] = {spec.tool: Handoff(client) for spec in CATALOGUE.values()}
-    return tools | {"ticket": OpenTicket(client)}

@@ -9,8 +9,10 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from domain.arguments import TicketOpen
+from domain.command_kinds import CATALOGUE
 from domain.commands import Command, Proposal
 from domain.outcomes import ActionPlan, EffectReceipt
+from tools.actions import Tool
 from tools.actions.ticket import OpenTicket
 from tools.client import RuntimeClient
 from tools.readers.runtime import RuntimeApiReader
@@ -64,3 +66,9 @@ def _text(owner: str, asked: Proposal | Command) -> dict[str, JsonValue]:
         missing_action=f"run by hand, nothing here can: {asked.kind} {arguments}"[:2000],
     )
     return wanted.model_dump(mode="json")
+
+
+def bind_handoffs(client: RuntimeClient) -> dict[str, Tool]:
+    """Return tools for a runtime without an actuator: every kind of command plans as a ticket."""
+    tools: dict[str, Tool] = {spec.tool: Handoff(client) for spec in CATALOGUE.values()}
+    return tools | {"ticket": OpenTicket(client)}
