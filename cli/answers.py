@@ -22,7 +22,7 @@ INCIDENTS = Columns(
 COMMANDS = Columns(
     "Commands",
     (("id", "command.id"), ("tenant", "command.tenant"), ("kind", "command.kind"), ("target", "command.target.id"),
-     ("state", "state"), ("by", "command.proposer"), ("digest", "digest"), ("reason", "reason")),
+     ("state", "state"), ("by", "command.proposer"), ("incident", "command.incident")),
 )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from domain.errors import Invalid, NotFound, OpsmeshError, Refused, Unavailable
 from domain.problems import Problem
 
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+TIMEOUT_S = 30.0
+"""Longer than the store's busy timeout (15 s): a queued write is answered."""
 _FAMILIES: Mapping[int, type[OpsmeshError]] = {401: Refused, 403: Refused, 404: NotFound, 503: Unavailable}
 
 
@@ -29,12 +31,21 @@ async def _call(
 ) -> JsonValue:
     import httpx
 
-    from mesh.local import connected
+    from mesh.remote import local_token, server_url
     from mesh.settings import read_settings
 
+    settings = read_settings()
+    url = server_url(settings)
     try:
-        async with connected(read_settings()) as client:
-            answer = await client.request(method, path, json=body, params=params, headers=headers)
+        if url is None:
+            from mesh.local import connected
+
+            async with connected(settings) as client:
+                answer = await client.request(method, path, json=body, params=params, headers=headers)
+        else:
+            bearer = {"Authorization": f"Bearer {local_token(settings)}"}
+            async with httpx.AsyncClient(base_url=url, headers=bearer, timeout=TIMEOUT_S) as client:
+                answer = await client.request(method, path, json=body, params=params, headers=headers)
     except httpx.TransportError as error:
         raise Unavailable(f"the server does not answer: {error}", reason="server_gone") from error
     if answer.status_code >= 400:

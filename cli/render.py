@@ -14,6 +14,8 @@ from cli.answers import Columns, pick
 from domain.cards import Card
 
 console = Console()
+_ID_WIDTH = 26
+"""A ULID must be copied whole."""
 
 
 def as_json(value: JsonValue) -> None:
@@ -28,7 +30,9 @@ def table(columns: Columns, rows: Sequence[JsonValue]) -> None:
         return
     grid = Table(title=columns.title, title_justify="left")
     for heading, _ in columns.columns:
-        grid.add_column(heading, overflow="fold")
+        grid.add_column(
+            heading, overflow="fold", no_wrap=heading == "id", min_width=_ID_WIDTH if heading == "id" else None
+        )
     for row in rows:
         grid.add_row(*(escape(pick(row, path)) for _, path in columns.columns))
     console.print(grid)

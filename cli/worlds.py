@@ -74,8 +74,9 @@ def up(*, port: int | None, speed: float, seed: int) -> int:
 
 
 async def _serve(settings: "Settings", speed: float, seed: int) -> int:
-    from mesh.local import TOKEN_FILE, keep_record, open_local
+    from mesh.local import keep_record, open_local
     from mesh.lock import exclusive
+    from mesh.remote import TOKEN_FILE
     from mesh.serving import Server
 
     settings.ensure_home()

@@ -1,4 +1,4 @@
-"""How the command line reaches a mesh: the running server, or the store itself under its exclusive lock."""
+"""A mesh over the state folder itself, for whoever holds its lock: the server, or a verb where none runs."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from agents.llm import OpenAIChat
 from agents.reasoner import ModelReasoner
 from agents.skeleton import Reasoner
-from domain.errors import Refused
 from domain.ids import PrincipalId, TenantId
 from domain.principals import EventSourceKey
 from grounding import knowledge_rows
@@ -20,7 +19,8 @@ from grounding.event_log import EventLog
 from grounding.ingest import ingest_lines
 from grounding.knowledge import KnowledgeIndex
 from grounding.vectors import ChromaVectors
-from mesh.lock import exclusive, running_server
+from mesh.lock import exclusive
+from mesh.remote import TOKEN_FILE, local_token
 from mesh.serving import local_client
 from mesh.settings import Settings
 from mesh.simulation import WARM_UP, Choices, SimulatedMesh, open_simulated
@@ -31,7 +31,6 @@ from runtime.simulator.record import Record, record
 from runtime.simulator.twin import Twin
 from storage.engine import Database
 
-TOKEN_FILE = "token"  # noqa: S105  # a file name
 WORLD_FILE = "world.json"
 DEFAULT_MODEL_URL = "https://api.openai.com/v1"
 DEFAULT_SEED = 7
@@ -39,14 +38,7 @@ DEFAULT_SEED = 7
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
-    """Yield a client of Opsmesh's API: the server's if one runs, else one over the locked local store."""
-    server = running_server(settings.home)
-    url = settings.url or (server.url if server is not None else None)
-    if url is not None:
-        headers = {"Authorization": f"Bearer {local_token(settings)}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30.0) as client:
-            yield client
-        return
+    """Yield a client of Opsmesh's API over the local store, whose lock is held meanwhile."""
     settings.ensure_home()
     with exclusive(settings.home):
         simulated = await open_local(settings, seed=DEFAULT_SEED, lived=False)
@@ -100,16 +92,6 @@ def _reasoner(settings: Settings) -> Reasoner | None:
         model=settings.model,
     )  # fmt: skip
     return ModelReasoner(chat)
-
-
-def local_token(settings: Settings) -> str:
-    """Return the caller's token. Raises Refused with what to do when there is none."""
-    if settings.token is not None:
-        return settings.token.get_secret_value()
-    path = settings.home / TOKEN_FILE
-    if not path.exists():
-        raise Refused(f"no token: set OPSMESH_TOKEN, or start a server on {settings.home}", reason="no_token")
-    return path.read_text(encoding="utf-8").strip()
 
 
 async def ingest_file(
