@@ -18,6 +18,7 @@ from domain.outcomes import EffectReceipt
 from domain.ports import Clock, CrashPoints
 from governance import budgets
 from governance.gate import reserve, take_gate
+from governance.narrowing import beyond_inverse
 from governance.records import Scope, ancestors, approvals_of, decision_of, lease_ended, listed, load
 from governance.revalidate import Current, Snapshot, revalidate
 from governance.rights import FindPrincipal
@@ -138,7 +139,9 @@ class Executions:
         with self._database.begin() as connection:
             take_gate(connection)
             record = self._held(connection, tenant, command, fencing)
-            if beyond := _beyond_parent(record.command, child):
+            if record.command.role != "forward":
+                raise Refused("an undo is not undone: no decision allows that", reason="undo_of_undo")
+            if beyond := beyond_inverse(record.command, child):
                 raise Refused(f"an undo restores only what its command wrote: {beyond}", reason="undo_too_wide")
             self._keep(connection, record.command)
             body = {"child": child.id}
@@ -288,13 +291,3 @@ class Executions:
             budget=budgets.shortfall(connection, command.id, now),
             parent_state=family[0].state if family else None,
         )
-
-
-def _beyond_parent(parent: Command, child: Command) -> str | None:
-    """Return what an undo would write that its parent did not."""
-    written = {field.path for field in parent.inverse.fields} | {patch.path for patch in parent.patches}
-    if extra := {patch.path for patch in child.patches} - written:
-        return ", ".join(sorted(".".join(path) for path in extra))
-    if (parent.environment, parent.target) != (child.environment, child.target):
-        return f"{child.environment} {child.target.address}"
-    return None

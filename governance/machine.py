@@ -98,6 +98,8 @@ class CommandStore:
             raise Invalid("the child must name its parent and share its tenant", reason="not_a_child")
         with self._database.begin() as connection:
             record = load(connection, tenant, parent, lock=True)
+            if record.command.role != "forward":
+                raise Refused("an undo is finished or cancelled, never replaced", reason="undo_not_superseded")
             if beyond := widening(record.command, child):
                 raise Refused(f"a child may only narrow its parent, this one has {beyond}", reason="not_narrower")
             body = {"child": child.id}

@@ -27,6 +27,8 @@ class Current(Frozen):
     """The same subtrees with their digests as they are now."""
     decision: Decision | None = None
     """Policy's answer to the facts as they are now. An undo needs none: its parent's decision allows it."""
+    barred: tuple[PrincipalId, ...] = ()
+    """Those who answered and whom policy's `approve` question refuses by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def approvers_stand(s: Snapshot) -> str | None:
             for approval in s.approvals
             if approval.verdict == "approve"
             and approval.digest == s.record.digest
+            and approval.principal not in s.current.barred
             and (person := s.approvers.get(approval.principal)) is not None
             and unfit_to_approve(person, s.record.command, ask, s.authors, s.at) is None
         }

@@ -86,7 +86,7 @@ class Steps:
         action: str = "",
         **changes: Unpack[Changes],
     ) -> CommandRecord:
-        """Write columns without changing state, under the same compare-and-set; audited when named."""
+        """Write columns without changing state or its instant, under the same compare-and-set; audited when named."""
         touched = self._write(connection, record, record.state, record.reason, changes)
         if action:
             self.note(connection, touched, action, actor, {"fencing": touched.fencing})
@@ -115,8 +115,8 @@ class Steps:
     def _write(
         self, connection: Connection, record: CommandRecord, to: State, reason: str, changes: Changes
     ) -> CommandRecord:
-        now = self.clock.now()
-        written = {"state": to, "version": record.version + 1, "reason": reason, "updated_at": now, **changes}
+        at = record.updated_at if to is record.state else self.clock.now()
+        written = {"state": to, "version": record.version + 1, "reason": reason, "updated_at": at, **changes}
         done = connection.execute(
             update(commands)
             .where(
