@@ -71,9 +71,9 @@ class Archive:
         )
 
     def spans(self, day: str, *, normal: bool, minutes: set[str] | None = None) -> list[SpanRow]:
-        """Return the spans of the fault-free minute, or of the given minutes (`HH_MM`)."""
+        """Return the spans of the fault-free minute, or of the given minutes (`HH_MM`). A row given twice is one."""
         rows = self._rows(day, "trace", normal=normal, minutes=minutes)
-        return [span for row in rows if (span := _span(row)) is not None]
+        return list(dict.fromkeys(span for row in rows if (span := _span(row)) is not None))
 
     def logs(self, day: str, *, normal: bool, minutes: set[str] | None = None) -> list[LogLine]:
         """Return the log lines of the fault-free minute, or of the given minutes."""
