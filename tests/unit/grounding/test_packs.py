@@ -12,7 +12,7 @@ from domain.incidents import Incident
 from domain.tenancy import Residency, RuntimeTenantBinding
 from grounding import packs
 from grounding.incidents import Sighting
-from grounding.packs import PackBuilder, Readers
+from grounding.packs import LIVE, PackBuilder, Readers, Windows
 from mesh.time import VirtualClock
 from tests.unit.grounding.builders import ACME, BOREALIS, PLATFORM, PROD, T0, degraded, topology
 
@@ -132,8 +132,9 @@ class World:
             )
         ]
 
-    def build(self, incident: Incident) -> EvidencePack:
-        builder = PackBuilder(readers=self, events=self, past=self, commands=self, clock=VirtualClock(NOW))
+    def build(self, incident: Incident, windows: Windows = LIVE) -> EvidencePack:
+        clock = VirtualClock(NOW)
+        builder = PackBuilder(readers=self, events=self, past=self, commands=self, clock=clock, windows=windows)
         return asyncio.run(builder.build(incident))
 
 
@@ -236,3 +237,27 @@ def test_the_symptom_is_the_entity_that_depends_on_the_others():
     told = incident(world).model_copy(update={"entities": ("service/basket", "service/web")})
     pack = world.build(told)
     assert (pack.symptom, pack.symptom_kind) == ("service/web", "errors")
+
+
+def test_an_alert_that_names_no_signal_is_a_symptom_of_another_kind():
+    world = World()
+    alert = {"alert": "Complaints", "status": "firing", "labels": {"service": "web"}}
+    world.events = [degraded("web", 0).model_copy(update={"type": "runtime.alert.v1", "data": alert})]
+    assert world.build(incident(world)).symptom_kind == "other"
+    world.events = []
+    assert world.build(incident(world)).symptom_kind == "latency"
+
+
+def test_windows_are_as_long_as_told_and_lines_may_reach_back_less():
+    world = World()
+    asked: list[object] = []
+
+    async def logs(environment, start, split, end):
+        asked.extend((split - start, end - split))
+        return ()
+
+    world.runtime.logs = logs
+    told = Windows(lead=timedelta(minutes=1), baseline=timedelta(hours=5), lines=timedelta(minutes=2))
+    pack = world.build(incident(world), windows=told)
+    assert pack.baseline.end - pack.baseline.start == timedelta(hours=5)
+    assert asked == [timedelta(minutes=2), timedelta(minutes=5)]
