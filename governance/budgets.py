@@ -39,18 +39,20 @@ class BudgetLevel(Frozen):
     used: float
 
 
-def charges_of(command: Command) -> tuple[Charge, ...]:
-    """Return what a command takes of every affected tenant: one command, its resources, its predicted upper cost.
+def charges_of(command: Command, by_price_list_usd_per_hour: float = 0.0) -> tuple[Charge, ...]:
+    """Return what a command takes of every affected tenant: one command, its resources, its cost.
 
-    An undo takes nothing: a spent budget must not keep damage in place.
+    The cost is the prediction's upper one or the price list's, whichever is higher. An undo takes nothing: a spent
+    budget must not keep damage in place.
     """
     if command.role == "undo":
         return ()
     prediction = command.prediction
     cost = prediction.cost_usd_per_hour if prediction is not None and prediction.known else None
     amounts = {"commands": 1.0, "blast_radius": float(len(command.affected.resources))}
-    if cost is not None and cost.high > 0:
-        amounts["spend_usd_per_hour"] = cost.high
+    spend = max(by_price_list_usd_per_hour, cost.high if cost is not None else 0.0)
+    if spend > 0:
+        amounts["spend_usd_per_hour"] = spend
     tenants = sorted({command.tenant, *command.affected.tenants})
     return tuple(
         Charge.model_validate({"tenant": tenant, "resource": resource, "amount": amount})

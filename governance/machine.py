@@ -121,10 +121,10 @@ class CommandStore:
             due = [record_of(row) for row in connection.execute(statement).mappings()]
         return tuple(record for item in due if (record := self._expire(item)) is not None)
 
-    def get(self, tenant: TenantId, command: CommandId) -> CommandRecord:
-        """Return one command of the tenant; NotFound otherwise."""
+    def get(self, scope: Scope, command: CommandId) -> CommandRecord:
+        """Return one command of the scope; NotFound otherwise."""
         with self._database.read() as connection:
-            return load(connection, tenant, command)
+            return load(connection, scope, command)
 
     def list(
         self,

@@ -33,7 +33,7 @@ def record_of(row: RowMapping) -> CommandRecord:
     )
 
 
-def load(connection: Connection, tenant: TenantId, command: CommandId, *, lock: bool = False) -> CommandRecord:
+def load(connection: Connection, tenant: Scope, command: CommandId, *, lock: bool = False) -> CommandRecord:
     """Return one command, locked for the transaction when asked. NotFound also for another tenant's."""
     statement = scoped(tenant).where(commands.c.id == command)
     row = connection.execute(statement.with_for_update() if lock else statement).mappings().one_or_none()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import JsonValue
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, select, true
 
 from api.ports import ApiServices, Click
 from api.views import (
@@ -30,13 +30,14 @@ from domain.errors import NotFound, Unavailable
 from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
 from domain.incidents import Incident, IncidentStatus
 from domain.outcomes import Lesson
-from domain.principals import EventSourceKey, Principal, Reach, RoleGrant
+from domain.principals import ANY, EventSourceKey, Principal, Reach, RoleGrant
 from governance.approvals import Answer
 from governance.facts import assemble
 from governance.principals import IssuedToken
 from governance.verification import verify
 from mesh.cards import command_card
 from mesh.composition import Mesh
+from mesh.submission import callers_key
 from storage.tables.knowledge import incidents as incident_rows
 from storage.tables.knowledge import index_documents
 
@@ -54,13 +55,17 @@ class IncidentsBehind:
         query = select(incident_rows.c.body).order_by(incident_rows.c.opened_at.desc()).limit(_SCAN)
         if status is not None:
             query = query.where(incident_rows.c.status == status)
+        return [i for i in self._read(query, reach) if reach.allows(i.tenant, i.environment)][:limit]
+
+    def _read(self, query: Select[tuple[dict[str, JsonValue]]], reach: Reach) -> Sequence[Incident]:
         with self.mesh.parts.database.read() as connection:
-            found = [Incident.model_validate(body) for body in connection.execute(query).scalars()]
-        return [i for i in found if reach.allows(i.tenant, i.environment)][:limit]
+            bodies = connection.execute(query.where(_of_tenants(incident_rows.c.tenant, reach))).scalars().all()
+        return [Incident.model_validate(body) for body in bodies]
 
     def get(self, reach: Reach, incident: IncidentId) -> IncidentView:
         """Return one incident with evidence, diagnosis, runs and commands. Raises NotFound."""
-        found = next((i for i in self.list(reach, status=None, limit=_SCAN) if i.id == incident), None)
+        named = self._read(select(incident_rows.c.body).where(incident_rows.c.id == incident), reach)
+        found = next((i for i in named if reach.allows(i.tenant, i.environment)), None)
         if found is None:
             raise NotFound("no such incident")
         runs = self.mesh.journal.runs(found.tenant, found.id)
@@ -88,15 +93,17 @@ class CommandsBehind:
 
     def list(self, reach: Reach, *, states: Sequence[State], limit: int) -> Sequence[CommandRecord]:
         """Return the newest commands within reach, newest first."""
-        rows = self.mesh.governed.commands.list("*", states=states, limit=_SCAN)
-        return [r for r in reversed(rows) if reach.allows(r.command.tenant, r.command.environment)][:limit]
+        store = self.mesh.governed.commands
+        rows = [r for scope in _scopes(reach) for r in store.list(scope, states=states, limit=_SCAN)]
+        rows.sort(key=lambda r: r.command.id, reverse=True)
+        return [r for r in rows if reach.allows(r.command.tenant, r.command.environment)][:limit]
 
     def find(self, reach: Reach, command: CommandId) -> CommandRecord:
         """Return one command's record. Raises NotFound, also when it is out of reach."""
-        for record in self.list(reach, states=(), limit=_SCAN):
-            if record.command.id == command:
-                return record
-        raise NotFound("no such command")
+        record = self.mesh.governed.commands.get("*", command)
+        if not reach.allows(record.command.tenant, record.command.environment):
+            raise NotFound("no such command")
+        return record
 
     def view(self, reach: Reach, command: CommandId) -> CommandView:
         """Return one command with card, decision, approvals and audit trail. Raises NotFound."""
@@ -134,7 +141,7 @@ class ProposingBehind:
         if dry_run:
             command, decision = await self.mesh.submission.preview(proposal)
             return Proposed(dry_run=True, card=command_card(_unrecorded(command), decision=decision), decision=decision)
-        record = await self.mesh.submission.submit(proposal, key=key)
+        record = await self.mesh.submission.submit(proposal, key=callers_key(proposal, key))
         decided = self.mesh.governed.commands.decision(record.command.tenant, record.command.id)
         return Proposed(dry_run=False, card=command_card(record, decision=decided), decision=decided, record=record)
 
@@ -281,7 +288,9 @@ class RecordsBehind:
 
     def lessons(self, reach: Reach, *, limit: int) -> Sequence[Lesson]:
         """Return the newest lessons within reach, newest first."""
-        query = select(index_documents.c.body).where(index_documents.c.kind == "outcome")
+        query = select(index_documents.c.body).where(
+            index_documents.c.kind == "outcome", _of_tenants(index_documents.c.tenant, reach)
+        )
         with self.mesh.parts.database.read() as connection:
             bodies = connection.execute(query.order_by(index_documents.c.at.desc()).limit(_SCAN)).scalars()
             found = [Lesson.model_validate(body) for body in bodies]
@@ -316,6 +325,17 @@ def api_services(mesh: Mesh) -> ApiServices:
         freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
         health=HealthBehind(mesh),
     )  # fmt: skip
+
+
+def _scopes(reach: Reach) -> Sequence[TenantId | Literal["*"]]:
+    """Return what to read for a reach: one tenant's flood must not crowd out another's."""
+    tenants = sorted({tenant for tenant, _ in reach.places})
+    return ["*"] if ANY in tenants else [TenantId(tenant) for tenant in tenants]
+
+
+def _of_tenants(column: ColumnElement[str], reach: Reach) -> ColumnElement[bool]:
+    scopes = _scopes(reach)
+    return true() if "*" in scopes else column.in_(scopes)
 
 
 def _shown(issued: IssuedToken) -> TokenView:

@@ -39,7 +39,7 @@ from mesh.observed import Observed
 from mesh.paging import Pager
 from mesh.readers import ApiReaders, CommandsAsEvidence
 from mesh.stages import Watcher, nobody
-from mesh.submission import ActionTable, Submission
+from mesh.submission import ActionTable, Submission, callers_key
 from mesh.surroundings import SurroundingsReader
 from mesh.telemetry import Telemetry
 from mesh.time import OsEntropy
@@ -145,7 +145,7 @@ class LateProposals:
         """Record the proposal and return its address. Raises Unavailable before the mesh is up."""
         if self.submission is None:
             raise Unavailable("the mesh is still starting", reason="starting")
-        record = await self.submission.submit(proposal, key=idempotency_key)
+        record = await self.submission.submit(proposal, key=callers_key(proposal, idempotency_key))
         return f"/v1/commands/{record.command.id}"
 
 

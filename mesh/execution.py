@@ -109,8 +109,13 @@ class Executor:
         command = record.command
         action = self.actions.for_kind(command.kind)
         preview, preconditions = await current_of(command, action, self.submission.reader, at=self.clock.now())
-        decision = None if command.role == "undo" else await self.submission.redecide(command)
-        return Current(preview_digest=preview_digest(preview), preconditions=preconditions, decision=decision)
+        digest = preview_digest(preview)
+        if command.role == "undo":
+            return Current(preview_digest=digest, preconditions=preconditions)
+        decision = await self.submission.redecide(command)
+        people = [approval.principal for approval in self.store.approvals(command.tenant, command.id)]
+        barred = await self.submission.barred(command, people)
+        return Current(preview_digest=digest, preconditions=preconditions, decision=decision, barred=barred)
 
     def _lapse(self, record: CommandRecord, reason: str) -> CommandRecord:
         command = record.command

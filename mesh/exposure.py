@@ -37,19 +37,11 @@ def replicas_running(services: Iterable[RuntimeService], state: EnvironmentState
     return sum(state.services[s.id].replicas for s in services if s.id in state.services)
 
 
-def spend_change_usd_per_hour(command: Command, topology: Topology) -> float:
+def spend_change_usd_per_hour(command: Command, state: EnvironmentState, topology: Topology) -> float:
     """Return the price-list change: CPU requested more or less, at the mean price of a core in the node pools."""
     cores = [(p.cost_usd_per_node_hour / p.cpu_millicores_per_node) for p in topology.node_pools]
     per_millicore = sum(cores) / len(cores) if cores else 0.0
-    change = 0.0
-    for address in {c.address for c in command.preview}:
-        fields = {c.path: c for c in command.preview if c.address == address}
-        if cpu := fields.get("cpu_millicores"):
-            change += _number(cpu.after) - _number(cpu.before)
-        for path in _REPLICA_PATHS:
-            if replicas := fields.get(path):
-                change += (_number(replicas.after) - _number(replicas.before)) * _DEFAULT_MILLICORES
-    return change * per_millicore
+    return per_millicore * sum(_cpu_growth(change, state, _REPLICA_PATHS) for change in command.preview)
 
 
 def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding]) -> bool:
@@ -74,7 +66,7 @@ def quota_ok(command: Command, binding: RuntimeTenantBinding, state: Environment
         return False
     mine = [s.id for s in topology.services if s.tenant == binding.tenant and s.id in state.services]
     used = sum(state.services[s].cpu_millicores * state.services[s].replicas for s in mine)
-    more = sum(_cpu_growth(c, state) for c in command.preview)
+    more = sum(_cpu_growth(c, state, ("replicas",)) for c in command.preview)
     return used + more <= binding.quota.max_cpu_millicores
 
 
@@ -91,17 +83,14 @@ def error_budget_left(series: Sequence[MetricSeries], slo: Slo) -> float:
     return 1 - bad_s / allowed_s
 
 
-_DEFAULT_MILLICORES = 500
-"""CPU of a replica where the preview does not show it: the simulator's and most charts' common request."""
-
-
-def _cpu_growth(change: ResourceChange, state: EnvironmentState) -> float:
+def _cpu_growth(change: ResourceChange, state: EnvironmentState, replica_paths: Sequence[str]) -> float:
+    """Return the millicores that a change requests more: per replica times replicas."""
     service = state.services.get(change.address.partition("/")[2])
     if service is None:
         return 0.0
     if change.path == "cpu_millicores":
         return (_number(change.after) - _number(change.before)) * service.replicas
-    if change.path == "replicas":
+    if change.path in replica_paths:
         return (_number(change.after) - _number(change.before)) * service.cpu_millicores
     return 0.0
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.commands import TERMINAL
 from domain.evidence import OpenCommand
 from domain.ids import EnvironmentId, EvidenceId, TenantId
 from governance.machine import CommandStore
@@ -46,5 +47,5 @@ class CommandsAsEvidence:
                 target=r.command.target.address, state=r.state,
             )
             for r in self.store.list(tenant)
-            if r.command.environment == environment and r.updated_at >= since
+            if r.command.environment == environment and (r.state not in TERMINAL or r.updated_at >= since)
         ]  # fmt: skip

@@ -4,6 +4,7 @@ The same path for agents, people, workers, chat and direct writes to the runtime
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +17,9 @@ from domain.decisions import Decision
 from domain.errors import Invalid, Refused
 from domain.ids import CommandId, PrincipalId
 from domain.ports import Clock, Ids
-from governance.facts import assemble
+from domain.topology import EntityKind
+from governance.budgets import charges_of
+from governance.facts import Surroundings, assemble
 from governance.machine import CommandStore
 from governance.policy import PolicySet
 from governance.policy_archive import keep
@@ -27,6 +30,10 @@ from tools.actions import Tool
 
 EXECUTION_EXPIRY = timedelta(hours=4)
 """No effect starts later than this after the proposal: evidence older than a shift describes another world."""
+
+
+_NAMED: tuple[EntityKind, ...] = ("node", "service", "node_pool", "data_store", "tenant")
+"""Argument names that say what a command is done to, the narrower first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,13 @@ class Submission:
 
     async def decide(self, record: CommandRecord) -> CommandRecord:
         """Let policy decide a PROPOSED command; one that is further along is returned as it is."""
+        command = record.command
         if record.state is not State.PROPOSED:
             return record
-        decision = await self.redecide(record.command)
-        self.store.record_decision(record.command.tenant, decision)
-        return self.store.get(record.command.tenant, record.command.id)
+        around = await self.surroundings.around(command)
+        charges = charges_of(command, around.spend_change_usd_per_hour)
+        self.store.record_decision(command.tenant, self._ask(command, around), charges=charges)
+        return self.store.get(command.tenant, command.id)
 
     async def narrowed(
         self, parent: CommandRecord, digest: Digest, arguments: dict[str, JsonValue], *, by: PrincipalId
@@ -78,14 +87,25 @@ class Submission:
 
     async def redecide(self, command: Command) -> Decision:
         """Ask policy over the facts as they are now; what was asked is archived, so that it can be asked again."""
-        now = self.clock.now()
+        return self._ask(command, await self.surroundings.around(command))
+
+    async def barred(self, command: Command, people: Sequence[PrincipalId]) -> tuple[PrincipalId, ...]:
+        """Return those whom policy does not let answer for the command, as the facts are now."""
+        if not people:
+            return ()
         facts = assemble(command, await self.surroundings.around(command))
+        known = [self.surroundings.principals.get(person) for person in people]
+        return tuple(p.id for p in known if not self.policy.can_approve(p, command, facts).allowed)
+
+    def _ask(self, command: Command, around: Surroundings) -> Decision:
+        facts = assemble(command, around)
         with self.database.begin() as connection:
-            keep(connection, self.policy, facts, now)
+            keep(connection, self.policy, facts, self.clock.now())
         return self.policy.decide(command, facts)
 
     async def _plan(self, proposal: Proposal, *, key: str | None = None) -> Command:
         now = self.clock.now()
+        _check_target(proposal)
         action = self.actions.for_kind(proposal.kind)
         plan = await action.plan(proposal, at=now)
         shared = proposal.model_dump(exclude={"evidence_digest"})
@@ -117,6 +137,23 @@ class ActionTable:
         if tool is None or tool not in self.by_tool:
             raise Invalid(f"{kind}: its tool {tool} is not built in this release", reason="tool_not_built")
         return self.by_tool[tool]
+
+
+def callers_key(proposal: Proposal, key: str | None) -> str | None:
+    """Return a caller's own key as one that nobody else's, no child's and no undo's can equal; None where none came."""
+    if key is None:
+        return None
+    return hashlib.sha256(f"{proposal.tenant}\x1f{proposal.proposer}\x1f{key}".encode()).hexdigest()
+
+
+def _check_target(proposal: Proposal) -> None:
+    """Raise Invalid where the arguments name another thing than the target: what is at risk is read off the target."""
+    for kind in _NAMED:
+        name = proposal.arguments.get(kind)
+        if name is not None:
+            if (kind, name) != (proposal.target.kind, proposal.target.id):
+                raise Invalid(f"the target is not the {kind} {name} that the arguments name", reason="target_mismatch")
+            return
 
 
 def idempotency_key(proposal: Proposal) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from domain.commands import IN_FLIGHT, Command, CommandRecord, State
+from domain.commands import IN_FLIGHT, Command, State
 from domain.errors import Invalid
 from domain.evidence import EvidencePack
 from domain.ids import PLATFORM, TenantId
@@ -33,6 +33,7 @@ NO_EVIDENCE_AGE_S = 1e9
 NOT_PRODUCTION: tuple[str, ...] = ("dev", "test", "staging")
 """Environment names (or prefixes) that are no production; everything else is."""
 SCAN = 2000
+"""More than one tenant has approved, one incident has tried, or all have in flight at a time."""
 
 
 class IncidentLookup(Protocol):
@@ -69,7 +70,7 @@ class SurroundingsReader:
         desired = await platform.runtime.desired(command.environment)
         binding = _binding(bindings, command)
         touched = exposure.touched_services(command, topology)
-        recent = self.store.list("*", limit=SCAN)
+        spend_change = exposure.spend_change_usd_per_hour(command, desired.effective(now), topology)
         with self.database.read() as connection:
             stops = tuple(s for s in switches.engaged(connection) if switches.covers(s, command))
             freezes = switches.frozen(connection, command, now)
@@ -80,8 +81,8 @@ class SurroundingsReader:
             bad_outcomes = self.autonomy.bad_outcomes(connection, place, now)
         return Surroundings.model_validate(
             self._proposer(command)
-            | self._history(command, recent, now)
-            | self._money(command, binding, recent, exposure.spend_change_usd_per_hour(command, topology), now)
+            | self._history(command, now)
+            | self._money(command, spend_change, now)
             | {
                 "at": now,
                 "parent_allowed": False,
@@ -114,42 +115,34 @@ class SurroundingsReader:
             "proposer_has_role": bool(roles & {"proposer", "approver", "operator", "admin"}),
         }
 
-    def _history(self, command: Command, recent: tuple[CommandRecord, ...], now: datetime) -> dict[str, object]:
-        incident = None
-        pack = None
+    def _history(self, command: Command, now: datetime) -> dict[str, object]:
+        incident, pack, tried = None, None, ()
         if command.incident is not None:
             incident = self.incidents.incident(command.tenant, command.incident)
             pack = self.incidents.pack(command.tenant, command.incident)
+            tried = self.store.list(command.tenant, states=BAD, incident=command.incident, limit=SCAN)
         mine = set(command.affected.resources)
-        others = [r for r in recent if r.command.id != command.id]
-        bad = [r for r in others if r.state in BAD and r.command.tenant == command.tenant]
+        in_flight = [r.command for r in self.store.list("*", states=IN_FLIGHT, limit=SCAN)]
         return {
-            "conflicts": sum(1 for r in others if r.state in IN_FLIGHT and mine & set(r.command.affected.resources)),
+            "conflicts": sum(1 for c in in_flight if c.id != command.id and mine & set(c.affected.resources)),
             "incident_open": incident is not None and incident.status not in {"resolved", "closed"},
             "evidence_age_s": _evidence_age_s(command, pack, now),
-            "same_fix_failed": command.incident is not None
-            and any(
-                (r.command.incident, r.command.kind, r.command.target)
-                == (command.incident, command.kind, command.target)
-                for r in bad
+            "same_fix_failed": any(
+                (r.command.kind, r.command.target) == (command.kind, command.target)
+                for r in tried
+                if r.command.id != command.id
             ),
         }
 
-    def _money(
-        self,
-        command: Command,
-        binding: RuntimeTenantBinding,
-        recent: tuple[CommandRecord, ...],
-        spend_change: float,
-        now: datetime,
-    ) -> dict[str, object]:
+    def _money(self, command: Command, spend_change: float, now: datetime) -> dict[str, object]:
         """What is left of the budgets without the command's own charges, which an approved one already holds."""
         levels = {level.budget.resource: level for level in self.budgets.levels(command.tenant, now)}
-        held = any(r.command.id == command.id and r.state is State.APPROVED for r in recent)
-        own = {c.resource: c.amount for c in charges_of(command) if held and c.tenant == command.tenant}
+        approved = self.store.list(command.tenant, states=[State.APPROVED], limit=SCAN)
+        charges = charges_of(command, spend_change) if any(r.command.id == command.id for r in approved) else ()
+        own = {c.resource: c.amount for c in charges if c.tenant == command.tenant}
         spend, count = levels.get("spend_usd_per_hour"), levels.get("commands")
         if spend is None or count is None:
-            raise Invalid(f"tenant {binding.tenant} has no budgets: set them first", reason="budgets_missing")
+            raise Invalid(f"tenant {command.tenant} has no budgets: set them first", reason="budgets_missing")
         return {
             "spend_change_usd_per_hour": spend_change,
             "budget_left_usd_per_hour": spend.budget.limit - spend.used + own.get("spend_usd_per_hour", 0.0),

@@ -6,6 +6,7 @@ import pytest
 
 from domain.changes import Patch, ResourceChange
 from domain.commands import Command, State
+from domain.decisions import Freeze
 from domain.errors import Refused
 from domain.ids import PrincipalId
 from tests.support.governed import ACME, GovernedPath
@@ -113,3 +114,14 @@ def test_an_approver_whom_policy_would_no_longer_let_answer_does_not_count(path:
     claimed = path.claim(approved, barred=(PrincipalId("ann"),))
     assert claimed.state is State.LAPSED
     assert claimed.reason.startswith("approval:")
+
+
+def test_a_ticket_that_policy_allows_in_a_freeze_is_opened_in_it(path: GovernedPath) -> None:
+    arguments = {"owner_team": "shop", "title": "t", "cause": "c", "missing_action": "m"}
+    now = path.clock.now()
+    path.governed.switches.freeze(
+        Freeze(tenant=ACME, start=now, end=now + timedelta(hours=1), reason="sale", by=PrincipalId("eve"))
+    )
+    ticket = path.decided("allow", kind="ticket.open", arguments=arguments)
+    assert path.claim(ticket).state is State.EXECUTING
+    assert path.claim(path.decided("allow", "cart")).state is State.LAPSED
