@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import answers, replays, scores, verbs, worlds
+from cli import answers, render, replays, scores, verbs, worlds
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Command = Annotated[str, typer.Argument(help="Command id.")]
@@ -242,5 +242,5 @@ def run() -> None:
     try:
         app()
     except OpsmeshError as error:
-        sys.stderr.write(f"opsmesh: {error}\n")
+        sys.stderr.write(f"opsmesh: {render.plain(str(error))}\n")
         sys.exit(2 if error.status < 500 else 1)

@@ -1,19 +1,39 @@
-"""Rendering: tables, cards and JSON. Text from elsewhere is escaped before it reaches a terminal."""
+"""Rendering: tables, cards and JSON. Text from elsewhere reaches a terminal as letters only: it cannot draw there."""
 
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 
 from cli.answers import Columns, pick
 from domain.cards import Card
 
-console = Console()
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 controls but tab and newline (ECMA-48), and what turns text around (Unicode TR 36, bidirectional)."""
+
+
+def plain(text: str) -> str:
+    """Return text without anything that a terminal would obey instead of showing."""
+    return _CONTROLS.sub("", text)
+
+
+class Terminal(Console):
+    """A console that takes controls out of all it shows; its own colours are styles, not text."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Render as Rich does, in plain text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
+
+
+console = Terminal()
 _ID_WIDTH = 26
 """A ULID must be copied whole."""
 
