@@ -30,10 +30,13 @@ $(SYNCED): uv.lock pyproject.toml
 	@touch $@
 
 demo: $(SYNCED) ## watch one incident go from fault to verified recovery
-	@$(OPSMESH) demo --auto
+	@TMPDIR=$(SCRATCH) $(OPSMESH) demo --auto
+
+# Stores of tests lie in memory where the machine offers that: they are thrown away, and waiting for a disk proves nothing.
+SCRATCH := $(shell test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp})
 
 test: $(SYNCED) ## run every test
-	@$(RUN) -m pytest -n $(JOBS)
+	@TMPDIR=$(SCRATCH) $(RUN) -m pytest -n $(JOBS)
 
 check: $(SYNCED) ## lint, format, types, layers, budgets
 	$(BIN)/ruff check .
@@ -43,7 +46,7 @@ check: $(SYNCED) ## lint, format, types, layers, budgets
 	$(RUN) -m tests.architecture.budgets
 
 evals: $(SYNCED) ## score the closed loop; with PETSHOP=dir or NEZHA=archive also the diagnosis on real telemetry
-	@$(OPSMESH) evals run --seed $(SEED)
+	@TMPDIR=$(SCRATCH) $(OPSMESH) evals run --seed $(SEED)
 	@$(if $(PETSHOP),$(OPSMESH) evals dataset petshop $(PETSHOP))
 	@$(if $(NEZHA),$(OPSMESH) evals dataset nezha $(NEZHA))
 
