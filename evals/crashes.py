@@ -9,6 +9,7 @@ import json
 import multiprocessing as mp
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
@@ -116,12 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "database": "sqlite" if options.database == "sqlite" else "postgresql", "cases": len(results),
         "held": sum(result.ok for result in results), "killed": sum(result.killed for result in results),
         "seconds": round(time.perf_counter() - begun, 1),
+        "endings": dict(Counter(ending for r in results for ending in r.ended.split(", ")).most_common()),
     }  # fmt: skip
     if options.json:
         print(json.dumps({**figures, "results": [result.model_dump(mode="json") for result in results]}))
     else:
         print(table(results))
         print("{held} of {cases} cases held on {database}; {killed} processes killed; {seconds} s".format(**figures))
+        print("endings: {endings}".format(**figures))
     return 0 if all(result.ok for result in results) else 1
 
 

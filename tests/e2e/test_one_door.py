@@ -1,4 +1,4 @@
-"""One door: each write of the runtime API, called directly over the composed mesh, becomes a command and does nothing."""
+"""One door: each write of the runtime API, called directly over the composed mesh, becomes a command, no effect."""
 
 import asyncio
 from pathlib import Path
