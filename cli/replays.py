@@ -52,7 +52,7 @@ def _show(case: "CaseReplayed") -> None:
 
 def _lines(incident: "IncidentReplayed") -> list[str]:
     lines = [f"incident {incident.incident}: {incident.title} ({incident.severity}, since {incident.opened_at:%H:%M})"]
-    lines.append(f"diagnosis {incident.verdict} after {incident.looks} looks: {incident.summary}")
+    lines.append(f"diagnosis {incident.verdict} (runs: {incident.looks}): {incident.summary}")
     lines += [f"  blamed {score:.2f}  {entity}" for entity, score in incident.ranked]
     for one in incident.proposed:
         lines.append(f"proposed {one.kind} on {one.target}: {one.state} (policy: {one.policy}), plans to")
@@ -69,16 +69,15 @@ def _lines(incident: "IncidentReplayed") -> list[str]:
 
 def _summary(report: "ReplayReport") -> Table:
     table = Table(title=f"{report.source}: {len(report.cases)} cases replayed", title_justify="left")
-    for heading in ("case", "symptom", "verdict", "blamed", "proposed", "state", "gaps", "s"):
+    for heading in ("case", "verdict", "blamed", "proposed", "state", "gaps"):
         table.add_column(heading, overflow="fold")
     for case in report.cases:
         for incident in case.incidents:
             blamed = ", ".join(entity for entity, _ in incident.ranked[:SHOWN])
             told = [(one.kind, one.state) for one in incident.proposed] or [("page" if incident.paged else "none", "")]
             row = (
-                case.case, ", ".join(incident.symptoms), incident.verdict, blamed or "nobody",
-                ", ".join(kind for kind, _ in told), ", ".join(state for _, state in told), str(len(incident.gaps)),
-                f"{case.seconds:.1f}",
+                case.case, incident.verdict, blamed or "nobody", ", ".join(kind for kind, _ in told),
+                ", ".join(state for _, state in told), str(len(incident.gaps)),
             )  # fmt: skip
             table.add_row(*map(escape, row))
     return table

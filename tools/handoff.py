@@ -57,7 +57,7 @@ class Handoff:
 
 
 def _text(owner: str, asked: Proposal | Command) -> dict[str, JsonValue]:
-    """Word the ticket from what the digest covers, so that preview and effect are the same."""
+    """Word the ticket. The preview holds these words, so the runtime refuses an effect that is worded otherwise."""
     arguments = json.dumps(asked.arguments, sort_keys=True, separators=(", ", ": "))
     wanted = TicketOpen(
         owner_team=owner,
