@@ -46,10 +46,10 @@ from storage.engine import Database
 from storage.outbox import StoredEvent, first_time
 
 TOKEN = "crash-harness"  # noqa: S105  # opens nothing outside the case's own loopback port
-ROUND_S, LONG_ROUND_S = 110, 3600
-"""A lease (120 s) just outlives one round; the long one passes hours until nobody's answer is too late."""
+ROUND_S, LONG_ROUND_S = 50, 3600
+"""Shorter than a grant lives (60 s), so that an unused one must be waited out; the long one until nobody answers."""
 ROUNDS = 60
-"""Rounds until a case counts as stuck: six times what an undo with two hold windows takes."""
+"""Rounds until a case counts as stuck: twice what an undo with its hold window and two ended leases takes."""
 DELIVERED = "delivered.jsonl"
 Advance = Callable[[int], None]
 MakeExecutor = Callable[[Executor], Executor]
