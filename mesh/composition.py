@@ -1,7 +1,7 @@
 """The composition root: the same mesh for server, demo, tests and evals, over other clocks, stores and worlds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agents import AGENTS
@@ -193,7 +193,7 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
 @dataclass(frozen=True, slots=True)
 class _Reached:
     runtime: EmbeddedRuntime | RemoteRuntime
-    token: str
+    token: str = field(repr=False)
     environments: Sequence[EnvironmentId]
     windows: Windows = LIVE
 

@@ -1,5 +1,7 @@
 """What goes through the door and what comes back: a write's frame, and its three possible answers."""
 
+from pydantic import Field
+
 from domain.base import Digest, Frozen
 from domain.changes import ResourceChange
 from domain.ids import EnvironmentId, PrincipalId, TenantId
@@ -15,7 +17,8 @@ class Write(Frozen):
     request: Digest
     """Digest of route and body: the same key with another one is a conflict."""
     key: str | None = None
-    grant: str | None = None
+    grant: str | None = Field(default=None, repr=False)
+    """Shown nowhere: whoever holds it may do this once."""
     if_match: int | None = None
     dry_run: bool = False
     rationale: str = ""

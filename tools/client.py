@@ -69,7 +69,7 @@ class RuntimeClient:
     """Calls of one principal for one tenant. `for_tenant` gives another tenant's view over the same connection."""
 
     http: httpx.AsyncClient
-    token: str
+    token: str = field(repr=False)
     tenant: TenantId = PLATFORM
     limits: Limits = field(default_factory=Limits)
     pause: Pause = asyncio.sleep

@@ -180,3 +180,8 @@ async def test_an_error_page_that_is_no_problem_is_still_told(made):
     with pytest.raises(NotFound) as caught:
         await client.read("/x", NUMBERS)
     assert caught.value.reason == "http_404"
+
+
+def test_a_clients_token_is_in_no_text_of_it() -> None:
+    client = RuntimeClient(http=httpx.AsyncClient(), token="very-secret")
+    assert "very-secret" not in f"{client!r} {client}"
