@@ -6,6 +6,7 @@ with 90 % intervals over the draws. Below `FIT_BOUND`, or for kinds and values n
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from runtime.simulator.twin_arms import Arm
 from runtime.simulator.twin_effects import Effect, effect_of
 from runtime.simulator.twin_model import bursts, picture, region_shares, usd_per_core_hour
 from runtime.simulator.twin_run import Guess, Run, Totals, run
-from runtime.simulator.windowed import RECENT, latest, read_window
+from runtime.simulator.windowed import RECENT, latest, quiet_minutes, read_window, since_last_break
 
 # A twin that explains less than 60 % of what it was fitted on is not asked about what it was not.
 FIT_BOUND = 0.6
 DRAWS = 12
+# Four waves of half a minute to a minute; what is read before is a mixture of two versions.
+ROLLED_OUT = timedelta(minutes=3)
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class Twin:
         layout, live = picture(pack, pack.baseline.start, pack.baseline.end)
         entities = [s.address for s in layout.spec.services]
         shares = region_shares(pack, layout)
-        now = {e: read_window(pack.series, e, end - RECENT, end) for e in entities}
+        start = since_last_break(pack, [a for a in (pack.symptom, f"service/{effect.service}") if a in entities], end)
+        now = {e: read_window(pack.series, e, start, end) for e in entities}
         if not any(r.complete for r in now.values()):
             raise Invalid("no service has readings of load, errors and latency")
         if effect.service and not now[f"service/{effect.service}"].complete:
@@ -80,10 +84,14 @@ class Twin:
         past_end = min(effect.changed_at or pack.baseline.end, pack.baseline.end)
         past = {e: read_window(pack.series, e, past_end - 3 * RECENT, past_end) for e in entities}
         layout.plant.burst = bursts(pack, layout)
-        before = fit(layout, live, past, np.array([1.0 / len(s.regions) for s in layout.rows]))
+        before = fit(layout, live, past, _even(layout))
         layout.plant.graph.weight[:] = 1.0
         changed = effect.service if effect.as_before else ""
-        fitted = fit(layout, live, now, shares, prior=before, changed=changed)
+        since = _since_change(pack, effect, layout, live, before, start)
+        fitted = fit(layout, live, now, shares, prior=since or before, changed="" if since else changed)
+        if since is not None:
+            columns = layout.columns(effect.service)
+            fitted.leak_mib_per_krequest[columns] = since.leak_mib_per_krequest[columns]
         _split_leak(fitted, before)
         if effect.as_before and not past[f"service/{effect.service}"].complete:
             raise Invalid(f"nothing was read of {effect.service} before {past_end:%H:%M}")
@@ -100,6 +108,25 @@ class Twin:
             ]
             changes.append(arms[1].minus(arms[0]))
         return changes
+
+
+def _since_change(
+    pack: EvidencePack, effect: Effect, layout: Layout, live: Live, before: Fitted, until: datetime
+) -> Fitted | None:
+    """The plant in the quietest minutes between the change and "now": its new nature, without the queues of today."""
+    if not effect.as_before or effect.changed_at is None:
+        return None
+    quiet = quiet_minutes(pack.series, f"service/{effect.service}", effect.changed_at + ROLLED_OUT, until)
+    if quiet is None:
+        return None
+    then = {s.address: read_window(pack.series, s.address, *quiet) for s in layout.rows}
+    fitted = fit(layout, live, then, _even(layout), prior=before, changed=effect.service)
+    layout.plant.graph.weight[:] = 1.0
+    return fitted
+
+
+def _even(layout: Layout) -> Floats:
+    return np.array([1.0 / len(s.regions) for s in layout.rows])
 
 
 def _traits(fitted: _Fit, effect: Effect) -> Traits | None:

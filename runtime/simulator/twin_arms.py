@@ -33,14 +33,14 @@ class Arm:
 class Fleet:
     """Replicas per workload: what is wanted, what is ready, what is starting."""
 
-    def __init__(self, ready: Floats, desired: Floats, startup_s: float, scaling_lag_s: float) -> None:
+    def __init__(self, ready: Floats, desired: Floats, missing: Floats, startup_s: float, scaling_lag_s: float) -> None:
         self.ready, self.desired, self.startup_s = ready, desired, startup_s
-        self._missing = np.maximum(desired - ready, 0.0)
+        self._missing = missing
         self._starting: list[tuple[float, Floats]] = []
         self._autoscaler = Autoscaler(SCALING_INTERVAL_S, scaling_lag_s, [desired])
 
     def step(self, at_s: float) -> Floats:
-        """Ready replicas at an instant. What is missing now stays missing: nobody said it would come back."""
+        """Ready replicas at an instant. What was missing all along stays missing: nobody said it would come back."""
         while self._starting and self._starting[0][0] <= at_s:
             self.ready = self.ready + self._starting.pop(0)[1]
         reachable = np.maximum(self.desired - self._missing, 0.0)

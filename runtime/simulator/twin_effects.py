@@ -17,8 +17,6 @@ from runtime.simulator.twin_arms import Arm
 Arguments = dict[str, JsonValue]
 # Configuration keys whose meaning the physics knows; others are only known by what was measured before they changed.
 KNOWN_KEYS = frozenset({"timeout_ms", "max_retries", "pool_size", "log_level"})
-# From this share of its limit on, memory is what hurts a service.
-MEMORY_TIGHT = 0.85
 
 
 @dataclass(slots=True, frozen=True)
@@ -88,12 +86,7 @@ def _resize(pack: EvidencePack, arguments: Arguments) -> Effect:
     wanted = a.ServiceResize.model_validate(arguments)
     before = _state(pack, wanted.service)
     state = before.model_copy(update={"cpu_millicores": wanted.cpu_millicores, "memory_mib": wanted.memory_mib})
-    used = [
-        v for s in pack.series if s.entity == f"service/{wanted.service}" and s.metric == "memory_mib"
-        for v in s.values[-5:] if v is not None
-    ]  # fmt: skip
-    tight = bool(used) and max(used) > MEMORY_TIGHT * before.memory_mib and wanted.memory_mib > before.memory_mib
-    return Effect(service=wanted.service, state=state, as_before=tight)
+    return Effect(service=wanted.service, state=state)
 
 
 def _policy(pack: EvidencePack, arguments: Arguments) -> Effect:

@@ -23,6 +23,8 @@ GRID_GCO2E_PER_KWH: Mapping[str, float] = {
 WORLD_AVERAGE = 470.0
 # What the twin believes where a service's configuration does not say.
 DEFAULT_WORKERS, DEFAULT_TIMEOUT_MS, DEFAULT_RETRIES = 64, 2000.0, 2
+# A limit that cannot be read (another tenant's service) is not what fails there: no service has a TiB.
+UNREAD_MEMORY_MIB = 1 << 20
 
 
 def picture(pack: EvidencePack, start: datetime, end: datetime) -> tuple[Layout, Live]:
@@ -30,10 +32,18 @@ def picture(pack: EvidencePack, start: datetime, end: datetime) -> tuple[Layout,
     state = pack.desired.effective(pack.at) if pack.desired else EnvironmentState()
     topology = pack.topology
     regions = topology.regions or tuple(dict.fromkeys(r for s in topology.services for r in s.regions)) or ("region",)
-    calls = _calls(pack, start, end)
+    open_ = _open(pack)
+    calls = _calls(pack, start, end, open_)
     outside = sorted({e.target for e in topology.edges if e.target.startswith("external/")})
     services = tuple(
-        _service(s, state.services.get(s.id), regions, calls.get(f"service/{s.id}", ())) for s in topology.services
+        _service(
+            s,
+            state.services.get(s.id),
+            regions,
+            calls.get(f"service/{s.id}", ()),
+            called_unseen=f"service/{s.id}" in open_,
+        )
+        for s in topology.services
     ) + tuple(_external(address, regions) for address in outside)
     spec = WorldSpec(
         name="twin",
@@ -57,7 +67,12 @@ def picture(pack: EvidencePack, start: datetime, end: datetime) -> tuple[Layout,
 
 
 def _service(
-    service: RuntimeService, state: ServiceState | None, regions: tuple[str, ...], calls: tuple[CallSpec, ...]
+    service: RuntimeService,
+    state: ServiceState | None,
+    regions: tuple[str, ...],
+    calls: tuple[CallSpec, ...],
+    *,
+    called_unseen: bool,
 ) -> ServiceSpec:
     config = state.config if state else {}
     return ServiceSpec(
@@ -70,12 +85,19 @@ def _service(
         node_pool="all",
         replicas=max(1, state.replicas if state else 2),
         cpu_millicores=state.cpu_millicores if state else 500,
-        memory_mib=state.memory_mib if state else 512,
+        memory_mib=state.memory_mib if state else UNREAD_MEMORY_MIB,
         workers=int(float(config.get("pool_size", DEFAULT_WORKERS))),
         timeout_ms=float(config.get("timeout_ms", DEFAULT_TIMEOUT_MS)),
         retries=int(float(config.get("max_retries", DEFAULT_RETRIES))),
         calls=calls,
+        demand_rps=float(called_unseen),
     )
+
+
+def _open(pack: EvidencePack) -> set[str]:
+    """Services that are also called by tenants whose services are not in view."""
+    seen = {s.tenant for s in pack.topology.services}
+    return {f"service/{s.id}" for s in pack.topology.services if not set(s.used_by) <= seen}
 
 
 def _external(address: str, regions: tuple[str, ...]) -> ServiceSpec:
@@ -86,14 +108,16 @@ def _external(address: str, regions: tuple[str, ...]) -> ServiceSpec:
     )  # fmt: skip
 
 
-def _calls(pack: EvidencePack, start: datetime, end: datetime) -> dict[str, tuple[CallSpec, ...]]:
+def _calls(pack: EvidencePack, start: datetime, end: datetime, open_: set[str]) -> dict[str, tuple[CallSpec, ...]]:
     callers: dict[str, list[str]] = {}
     for edge in pack.topology.edges:
         if edge.kind == "calls":
             callers.setdefault(edge.target, []).append(edge.source)
     found: dict[str, list[CallSpec]] = {}
     for callee, sources in callers.items():
-        counts = calls_per_request(pack, callee, sources, start, end)
+        # Unseen callers show when ours change their load, so what happened since the baseline tells more there.
+        until = pack.at if callee in open_ else end
+        counts = calls_per_request(pack, callee, sources, start, until, open_=callee in open_)
         for source, count in zip(sources, counts, strict=True):
             if count > 1e-6:
                 call = CallSpec(to=callee.partition("/")[2], per_request=float(count))

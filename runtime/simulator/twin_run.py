@@ -74,7 +74,7 @@ def run(shared: Run, guess: Guess, arm: Arm, horizon_s: int) -> Totals:
     fitted = shared.fitted
     layout = replace(shared.layout, plant=_guessed(shared, guess))
     live = Live(layout, dict(shared.live.services), touched=set(shared.live.touched))
-    fleet = Fleet(fitted.ready.copy(), fitted.desired.copy(), guess.startup_s, guess.scaling_lag_s)
+    fleet = Fleet(fitted.ready.copy(), fitted.desired.copy(), fitted.missing, guess.startup_s, guess.scaling_lag_s)
     state = fresh_state(live.plant(0.0), fitted)
     strike(arm, live, state, fleet)
     plant, scaling, share = live.plant(0.0), live.scaling(), live.entry_share()
