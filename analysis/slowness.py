@@ -84,8 +84,9 @@ def blame(parts: Sequence[Slowness]) -> dict[str, SpanBlame]:
         return {}
     touching: dict[str, list[Slowness]] = {}
     for part in parts:
-        for entity in {part.shift.entity, part.shift.peer} - {""}:
-            touching.setdefault(entity, []).append(part)
+        for entity in dict.fromkeys((part.shift.entity, part.shift.peer)):
+            if entity:
+                touching.setdefault(entity, []).append(part)
     return {entity: _blame(held, total) for entity, held in touching.items()}
 
 

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from api.app import build_app
 from api.intake.otlp.routes import install_otlp, otlp_router
 from api.intake.routes import event_router, install_event_intake
-from domain.errors import OpsmeshError
 from mesh.api_services import api_services
 from mesh.composition import Mesh
 from mesh.lock import announced
@@ -69,5 +68,5 @@ class Server:
             await asyncio.sleep(TICK_S)
             try:
                 await simulation.run(self.simulated.world.now + timedelta(seconds=TICK_S * self.speed))
-            except OpsmeshError:
+            except Exception:  # noqa: BLE001  # process boundary: a server must not look well over a dead loop
                 _LOG.exception("a step of the loop failed; the next one tries again")

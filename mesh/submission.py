@@ -57,7 +57,7 @@ class Submission:
     async def submit(self, proposal: Proposal, *, key: str | None = None) -> CommandRecord:
         """Record the proposal as a command and decide it. The same proposal again returns what became of the first."""
         command = await self._plan(proposal, key=key)
-        unique = None if proposal.incident is None or key else idempotency_key(proposal)
+        unique = idempotency_key(proposal) if key is None and proposal.evidence_digest is not None else None
         return await self.decide(self.store.propose(command, unique=unique))
 
     async def decide(self, record: CommandRecord) -> CommandRecord:
@@ -119,7 +119,7 @@ class Submission:
                 "preconditions": plan.preconditions,
                 "affected": plan.affected,
                 "expires_at": now + EXECUTION_EXPIRY,
-                "idempotency_key": key or (idempotency_key(proposal) if proposal.incident else self.ids.ulid()),
+                "idempotency_key": key or (idempotency_key(proposal) if proposal.evidence_digest else self.ids.ulid()),
                 "proposed_at": now,
             }
         )

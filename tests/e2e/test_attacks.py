@@ -9,7 +9,7 @@ from api.views import CommandRequest
 from domain.command_kinds import CommandKind
 from domain.commands import Command, CommandRecord, State
 from domain.errors import Invalid, OutcomeUnknown
-from domain.ids import CommandId
+from domain.ids import CommandId, IncidentId
 from domain.outcomes import EffectReceipt
 from domain.principals import READING_ROLES
 from domain.topology import EntityRef
@@ -143,3 +143,12 @@ async def test_another_tenants_flood_hides_no_command(tmp_path: Path, monkeypatc
         behind, reach = CommandsBehind(bench.mesh), APPROVER.reach(READING_ROLES)
         assert behind.find(reach, first.command.id).command.id == first.command.id
         assert behind.view(reach, CommandId(first.command.id)).record.command.id == first.command.id
+
+
+async def test_two_things_a_person_asks_for_in_one_incident_are_two_commands(tmp_path: Path) -> None:
+    """The second came back as the first, as if it had been taken: only an agent's attempt is one proposal."""
+    async with composed(tmp_path) as bench:
+        asked = proposal_of("service.configure").model_copy(update={"incident": IncidentId("incident-1")})
+        other = asked.model_copy(update={"arguments": asked.arguments | {"value": "9000"}})
+        records = [await bench.mesh.submission.submit(one) for one in (asked, other)]
+        assert [r.command.arguments["value"] for r in records] == ["2500", "9000"]
