@@ -106,19 +106,6 @@ def live_incidents(connection: Connection, environment: EnvironmentId) -> list[I
     return [Incident.model_validate(row.body) for row in rows]
 
 
-def incidents_between(
-    connection: Connection, tenant: TenantId, environment: EnvironmentId, start: datetime, end: datetime
-) -> list[Incident]:
-    """Return the tenant's incidents of an environment opened in [start, end)."""
-    query = select(incidents.c.body).where(
-        incidents.c.tenant == tenant,
-        incidents.c.environment == environment,
-        incidents.c.opened_at >= start,
-        incidents.c.opened_at < end,
-    )
-    return [Incident.model_validate(row.body) for row in connection.execute(query.order_by(incidents.c.opened_at))]
-
-
 def _symptom_key(tenant: TenantId, environment: EnvironmentId, entity: str, signal: str) -> ColumnElement[bool]:
     columns = symptoms.c
     return and_(

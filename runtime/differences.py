@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from domain.base import digest_of
-from domain.changes import Patch, ResourceChange
+from domain.changes import ResourceChange
 from domain.desired import DesiredState, EnvironmentState, read_path
 from domain.topology import EntityKind
 
@@ -54,19 +54,6 @@ def override_changes(before: DesiredState, after: DesiredState, at: datetime) ->
         for path in sorted({*old, *new})
         if old.get(path) != new.get(path)
     )
-
-
-def patches_between(before: EnvironmentState, after: EnvironmentState) -> tuple[Patch, ...]:
-    """Return the patches that turn one state into the other, one per differing leaf."""
-    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
-    return tuple(
-        Patch(op="remove", path=path) if value is None and read_path(old, path) is not None else _set(path, value)
-        for path, value in _leaves((), old, new)
-    )
-
-
-def _set(path: tuple[str, ...], value: JsonValue) -> Patch:
-    return Patch(op="set", path=path, value=value)
 
 
 def _resource(address: str, old: JsonValue, new: JsonValue) -> Iterator[ResourceChange]:
