@@ -1,0 +1,66 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.evidence import MetricSeries
+from evals.twin_error import Case, covers, errors, measure
+from runtime.simulator.windowed import quiet_minutes, read_window
+
+START = datetime(2026, 3, 10, 10, 0, tzinfo=UTC)
+
+
+def series(metric: str, *values: float) -> MetricSeries:
+    return MetricSeries(
+        evidence=f"metric:{metric}", entity="service/a", metric=metric, kind="other", statistic="avg", unit="1",
+        start=START, step_s=60, values=values,
+    )  # fmt: skip
+
+
+def read(metric: str, *values: float):
+    return read_window([series(metric, *values)], "service/a", START, START + timedelta(minutes=len(values)))
+
+
+def test_a_steady_rise_of_memory_is_a_leak_and_one_step_is_not():
+    assert read("memory_mib", 300, 330, 360, 390, 420).leak_mib_per_s == pytest.approx(0.5, rel=0.05)
+    assert read("memory_mib", 600, 606, 1014, 1016, 994).leak_mib_per_s == 0.0
+    assert read("memory_mib", 600, 606, 598, 603, 609).leak_mib_per_s == 0.0
+
+
+def test_a_leak_is_seen_through_a_restart():
+    assert read("memory_mib", 470, 500, 300, 330, 360).leak_mib_per_s == pytest.approx(0.5, rel=0.05)
+
+
+def test_the_horizon_starts_from_the_newest_sample_of_what_is_being_scaled():
+    found = read("replicas_ready", 10, 10, 14, 20, 26)
+    assert (found.ready, found.ready_now, found.moving) == (14, 26, True)
+    assert not read("replicas_ready", 10, 10, 10, 10, 10).moving
+
+
+def test_the_quiet_minutes_are_those_that_answered_fastest():
+    found = quiet_minutes(
+        [series("latency_p50_ms", 40, 15, 14, 90, 300)], "service/a", START, START + timedelta(minutes=5)
+    )
+    assert found == (START + timedelta(minutes=1), START + timedelta(minutes=3))
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return measure(range(1, 2), ("zone_loss", "deploy_leak", "traffic_surge"))
+
+
+def test_three_minutes_into_the_trouble_a_tenants_own_view_is_enough(cases: list[Case]):
+    assert [c.fault for c in cases] == ["deploy_leak", "traffic_surge", "zone_loss"]
+    for case in cases:
+        assert case.prediction.known, case
+        assert case.prediction.slo_attainment.low > 0.0, case
+        assert case.true["slo_attainment"] > 0.0, case
+        assert case.prediction.slo_attainment.value == pytest.approx(case.true["slo_attainment"], abs=0.15), case
+
+
+def test_errors_count_direction_and_coverage(cases: list[Case]):
+    found = {e.quantity: e for e in errors(cases)}
+    assert found["slo_attainment"].cases == len(cases)
+    assert found["slo_attainment"].right_direction == 1.0
+    quantity = cases[0].prediction.slo_attainment
+    assert covers(quantity, quantity.value, 0.0)
+    assert not covers(quantity, quantity.high + 0.1, 0.05)
