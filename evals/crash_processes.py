@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import cast
 
 import httpx
-import uvicorn
 
 from domain.changes import Patch
 from domain.command_kinds import CommandKind
@@ -34,7 +33,7 @@ from evals.crash_cases import APPROVER, ENVIRONMENT, KEY, NARROWER, PROPOSER, TE
 from governance.approvals import Answer
 from grounding.vectors import MemoryVectors
 from mesh.composition import Mesh, Parts, compose
-from mesh.elsewhere import RemoteRuntime
+from mesh.elsewhere import RemoteRuntime, serve_on
 from mesh.execution import Executor
 from mesh.internal import MESH
 from mesh.telemetry import in_memory
@@ -187,8 +186,7 @@ def run_runtime(
         await services.register(ENVIRONMENT, cast("tuple[object, ...]", pipe_ask(pipe, "bindings")))  # pyright: ignore[reportArgumentType]  # the host sends bindings
         pipe_ask(pipe, "deploy")
         await services.convergence.reconcile()
-        config = uvicorn.Config(build_runtime_app(services), log_level="critical", lifespan="off", access_log=False)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await serve_on(build_runtime_app(services), listening)
 
     asyncio.run(serve())
 

@@ -1,8 +1,11 @@
 """A runtime in another process: reached over HTTP with a token it knows us by. It holds our public grant key."""
 
+import socket
 from dataclasses import dataclass, field
 
 import httpx
+import uvicorn
+from fastapi import FastAPI
 
 from domain.ids import EnvironmentId
 
@@ -18,3 +21,9 @@ class RemoteRuntime:
     async def close(self) -> None:
         """Close the client."""
         await self.http.aclose()
+
+
+async def serve_on(app: FastAPI, listening: socket.socket) -> None:
+    """Serve an application on a socket that is listening already, until the process ends."""
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", access_log=False)
+    await uvicorn.Server(config).serve(sockets=[listening])
