@@ -55,7 +55,8 @@ from tools.handoff import bind_handoffs
 WORKER = PrincipalId("service:mesh")
 HOURS_PER_MONTH = 730.0
 SPEND_SHARE = 0.5
-"""Commands may add up to half of the tenant's hourly budget: the rest is the bill the runtime runs up anyway."""
+"""Commands may add up to half of the tenant's hourly budget within a month: a raised cost lasts until it is lowered,
+and the rest is the bill the runtime runs up anyway."""
 COMMANDS_PER_HOUR = 20
 """More than one command in three minutes per tenant is a loop gone wrong (our choice)."""
 RESOURCES_PER_HOUR = 40
@@ -281,9 +282,9 @@ def _know_ourselves(principals: Principals) -> None:
 
 def _default_budgets(binding: RuntimeTenantBinding) -> tuple[Budget, ...]:
     hourly = binding.budget_usd_per_month / HOURS_PER_MONTH * SPEND_SHARE
-    hour_s = 3600
+    hour_s, month_s = 3600, round(HOURS_PER_MONTH * 3600)
     return (
-        Budget(tenant=binding.tenant, resource="spend_usd_per_hour", limit=hourly, window_s=hour_s),
+        Budget(tenant=binding.tenant, resource="spend_usd_per_hour", limit=hourly, window_s=month_s),
         Budget(tenant=binding.tenant, resource="commands", limit=COMMANDS_PER_HOUR, window_s=hour_s),
         Budget(tenant=binding.tenant, resource="blast_radius", limit=RESOURCES_PER_HOUR, window_s=hour_s),
     )

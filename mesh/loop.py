@@ -4,12 +4,13 @@ A step may be cut off anywhere: each part reads its state from the store, and ev
 one way on. What this process holds it renews; what a dead one held it takes over.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.commands import IN_FLIGHT, TERMINAL, CommandRecord, State
-from domain.errors import Refused, Unavailable
+from domain.errors import OpsmeshError, Refused, Unavailable
 from domain.events import Dimensions
 from domain.ids import CommandId, PrincipalId, TenantId
 from domain.outcomes import Verification
@@ -32,6 +33,7 @@ from mesh.telemetry import Telemetry
 from mesh.undoing import Undoing
 from mesh.watching import Watching
 
+_LOG = logging.getLogger("opsmesh.loop")
 VERDICTS: Mapping[str, Verdict] = {
     "recovered": State.SUCCEEDED,
     "unchanged": State.REGRESSED,
@@ -85,7 +87,7 @@ class Loop:
         for environment in self.detection.environments:
             for incident in self.cases.live(environment):
                 if incident.status in {"open", "mitigating"}:
-                    await self.investigation.step(incident)
+                    await self._apart(f"incident {incident.id}", self.investigation.step(incident))
         await self._advance_all()
         self.store.expire_due("*")
         self._renew()
@@ -102,10 +104,19 @@ class Loop:
         """Move every open command as far as it goes now, oldest first."""
         for record in self.store.list("*", states=[s for s in State if s not in TERMINAL]):
             if record.command.role == "forward":
-                await self.advance(record)
+                await self._apart(f"command {record.command.id}", self.advance(record))
         for record in self.store.list("*", states=_FEEDBACK | {State.FAILED, State.INCONCLUSIVE}):
             if record.command.role == "forward":
-                await self._settle(record)
+                await self._apart(f"command {record.command.id}", self._settle(record))
+
+    async def _apart(self, what: str, step: Awaitable[object]) -> None:
+        """Keep one thing's trouble from stopping the others; it is looked at again next time. A lost store stops all."""
+        try:
+            await step
+        except Unavailable:
+            raise
+        except OpsmeshError:
+            _LOG.exception("%s could not be moved on; it is tried again", what)
 
     async def advance(self, record: CommandRecord) -> CommandRecord:
         """Move one command on until it waits for time, a person or the target."""
