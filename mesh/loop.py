@@ -110,7 +110,7 @@ class Loop:
                 await self._apart(f"command {record.command.id}", self._settle(record))
 
     async def _apart(self, what: str, step: Awaitable[object]) -> None:
-        """Keep one thing's trouble from stopping the others; it is looked at again next time. A lost store stops all."""
+        """Keep one thing's trouble from stopping the others; it is tried again next time. A lost store stops all."""
         try:
             await step
         except Unavailable:

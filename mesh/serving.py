@@ -11,8 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import build_app
-from api.intake.otlp.routes import install_otlp, otlp_router
-from api.intake.routes import event_router, install_event_intake
+from api.intake.otlp.routes import install_otlp
+from api.intake.routes import install_event_intake
 from mesh.api_services import api_services
 from mesh.composition import Mesh
 from mesh.lock import announced
@@ -27,7 +27,7 @@ _LOG = logging.getLogger("opsmesh.server")
 
 def application(mesh: Mesh) -> FastAPI:
     """Return the application: version 1, events, webhooks and OTLP."""
-    app = build_app(api_services(mesh), [event_router(), otlp_router()])
+    app = build_app(api_services(mesh))
     install_event_intake(app, mesh.log)
     install_otlp(app, mesh.log, mesh.telemetry_store)
     return app
