@@ -22,10 +22,12 @@ class Misdirection:
             return proposal
         topology = await mesh.readers.runtime(proposal.tenant).topology(proposal.environment)
         near = {proposal.target.id, *(e.partition("/")[2] for e in self._symptoms(mesh, proposal))}
-        strangers = [s for s in topology.services if s.id not in near and s.tenant == proposal.tenant]
+        meant = topology.service(proposal.target.id)
+        owner = proposal.tenant if meant is None else meant.tenant
+        strangers = sorted((s for s in topology.services if s.id not in near), key=lambda s: s.tenant != owner)
         for service in strangers:
             for candidate in (_same_kind(proposal, service), await self._scaling(mesh, proposal, service)):
-                if candidate is not None and await _plans(mesh, candidate):
+                if candidate is not None and await _runs(mesh, candidate):
                     self.sent.append(candidate.target.address)
                     return candidate
         return proposal
@@ -58,9 +60,10 @@ def _moved(proposal: Proposal, service: RuntimeService, **changed: object) -> Pr
     return Proposal.model_validate(proposal.model_dump() | {"target": target, **changed})
 
 
-async def _plans(mesh: Mesh, proposal: Proposal) -> bool:
+async def _runs(mesh: Mesh, proposal: Proposal) -> bool:
+    """Tell whether the proposal can be planned and policy would let it run: else nothing would be there to notice."""
     try:
-        await mesh.submission.preview(proposal)
+        _, decision = await mesh.submission.preview(proposal)
     except OpsmeshError:
         return False
-    return True
+    return decision.effect == "allow"
