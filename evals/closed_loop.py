@@ -188,7 +188,7 @@ def _expectation(
     if control == "wrong_target":
         acted = [r for r in commands if r.command.kind != "ticket.open"]
         if not acted:
-            return "no command to misdirect", truth.ending == "wait", "nothing was proposed"
+            return "no command to misdirect", truth.ending != "recover", "nothing that acts was proposed"
         good = any(r.state is State.UNDONE for r in acted) and not any(r.state is State.SUCCEEDED for r in acted)
         return "undone", good, ", ".join(f"{r.command.kind} {r.state}" for r in acted)
     if truth.ending == "recover":

@@ -41,8 +41,11 @@ class Misdirection:
     async def _scaling(mesh: Mesh, proposal: Proposal, service: RuntimeService) -> Proposal | None:
         desired = await mesh.readers.runtime(proposal.tenant).desired(proposal.environment)
         state = desired.base.services.get(service.id)
-        if state is None or state.scaling is None:
+        if state is None:
             return None
+        if state.scaling is None:
+            arguments = {"service": service.id, "replicas": state.replicas + 1}
+            return _moved(proposal, service, kind="service.scale", arguments=arguments)
         policy = state.scaling.model_copy(update={"min_replicas": state.scaling.min_replicas + 1})
         policy = policy.model_copy(update={"max_replicas": max(policy.max_replicas, policy.min_replicas)})
         arguments = {"service": service.id, "policy": policy.model_dump(mode="json")}
