@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Literal
 
+from domain.base import TimeRange
 from domain.commands import Command
 from domain.evidence import MetricSeries
 from domain.outcomes import Check, Verification
@@ -37,6 +38,11 @@ QUIET_SHARE = 0.2
 """Less than a fifth of the earlier traffic: the signal went quiet."""
 THROTTLED_SHARE = 0.01
 """A throttled tenant's own traffic falls on purpose; only its disappearance is silence."""
+MEMORY_UNIT = "MiB"
+GROWTH_PER_HOUR = 0.5
+"""Half its normal size within an hour: the demo world's healthy working sets move by a few percent an hour."""
+RESTART_FALL = 0.9
+"""A fall by a tenth from one minute to the next is a restart, not breathing."""
 LATENCY_STATISTIC = "p95"
 _MIN_SAMPLES = 3
 Verdict = Literal["recovered", "unchanged", "worse", "quiet"]
@@ -91,6 +97,46 @@ def levels(series: Sequence[MetricSeries], start: datetime, end: datetime) -> di
     return {e: Level(level(e, "latency"), level(e, "errors"), level(e, "traffic")) for e in sorted(entities)}
 
 
+def growth_checks(
+    series: Sequence[MetricSeries], watched: Sequence[str], normal: TimeRange, held: TimeRange
+) -> tuple[Check, ...]:
+    """Return a failed check for each watched service whose memory still grows as no healthy one's does.
+
+    Restarts hide a leak: between two of them latency and errors look well. What is judged is the steepest stretch
+    between falls, so that a restart inside the window does not average it away.
+    """
+    checks: list[Check] = []
+    for one in series:
+        if one.entity not in watched or one.kind != "saturation" or one.unit != MEMORY_UNIT:
+            continue
+        usual, now = _values(one, normal), _values(one, held)
+        slope = _steepest(now) * 60 / one.step_s
+        bound = median(usual) * GROWTH_PER_HOUR / 60 if len(usual) >= _MIN_SAMPLES else None
+        if bound is not None and slope > bound:
+            text = f"memory still grows by {slope:.3g} MiB a minute: what looks well now is between two restarts"
+            levels_of = {"before": median(usual), "after": now[-1], "bound": bound}
+            checks.append(Check(entity=one.entity, metric=one.metric, **levels_of, ok=False, text=text))
+    return tuple(checks)
+
+
+def _values(one: MetricSeries, window: TimeRange) -> list[float]:
+    instants = (one.start + timedelta(seconds=i * one.step_s) for i in range(len(one.values)))
+    return [v for at, v in zip(instants, one.values, strict=True) if v is not None and window.holds(at)]
+
+
+def _steepest(values: Sequence[float]) -> float:
+    """Return the mean rise per step of the steepest stretch of at least three steps without a fall, 0 when none."""
+    best, run = 0.0, list(values[:1])
+    for value in (*values[1:], float("-inf")):
+        if run and value >= run[-1] * RESTART_FALL:
+            run.append(value)
+            continue
+        if len(run) > _MIN_SAMPLES:
+            best = max(best, (run[-1] - run[0]) / (len(run) - 1))
+        run = [value]
+    return best
+
+
 def judge(  # the five inputs of a verdict are all named
     command: Command,
     *,
@@ -99,11 +145,11 @@ def judge(  # the five inputs of a verdict are all named
     normal: dict[str, Level],
     before: dict[str, Level],
     after: dict[str, Level],
-    started_at: datetime,
-    ended_at: datetime,
+    held: TimeRange,
+    further: Sequence[Check] = (),
 ) -> Verification:
-    """Return the verdict over all watched services: one worse or quiet outweighs any recovered."""
-    checks: list[Check] = []
+    """Return the verdict over all watched services and further checks: one worse or quiet outweighs any recovered."""
+    checks: list[Check] = list(further)
     blank = Level(None, None, None)
     for address in watched:
         service = topology.service(address.partition("/")[2])
@@ -121,8 +167,8 @@ def judge(  # the five inputs of a verdict are all named
         command=command.id,
         verdict=verdict,
         checks=tuple(checks),
-        started_at=started_at,
-        ended_at=ended_at,
+        started_at=held.start,
+        ended_at=held.end,
         reason=reason,
     )
 

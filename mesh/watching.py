@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from domain.base import TimeRange
 from domain.commands import Command, CommandRecord
 from domain.errors import Unavailable
 from domain.ids import PLATFORM
@@ -19,7 +20,18 @@ from grounding.packs import Readers, ReaderSource
 from mesh.journal import Journal, Watch
 from mesh.stages import Curve
 from mesh.submission import ActionTable
-from mesh.verification import BEFORE, HOLD, REFERENCE, REFERENCE_GUARD, SETTLED_SHARE, Level, judge, levels, watch_list
+from mesh.verification import (
+    BEFORE,
+    HOLD,
+    REFERENCE,
+    REFERENCE_GUARD,
+    SETTLED_SHARE,
+    Level,
+    growth_checks,
+    judge,
+    levels,
+    watch_list,
+)
 from storage.engine import Database
 
 SIGNALLESS_TOOLS = frozenset({"ticket", "silence"})
@@ -99,17 +111,19 @@ class Watching:
                 return _recorded(command, watch, now)
             topology = await self._platform().runtime.topology(command.environment)
             opened = incident.opened_at if incident is not None else command.proposed_at
-            normal = await self._levels(
-                command, watch.entities, opened - REFERENCE_GUARD - REFERENCE, opened - REFERENCE_GUARD
-            )
+            usual = TimeRange(start=opened - REFERENCE_GUARD - REFERENCE, end=opened - REFERENCE_GUARD)
+            held = TimeRange(start=watch.started_at, end=now)
+            normal = await self._levels(command, watch.entities, usual.start, usual.end)
             settled = watch.started_at + (watch.hold_until - watch.started_at) * SETTLED_SHARE
             after = await self._levels(command, watch.entities, settled, now)
+            whole = await self._platform().telemetry.series(command.environment, watch.entities, usual.start, now)
         except Unavailable as error:
             return _quiet(command, watch, now, str(error))
         return judge(
             command, topology=_services_only(topology, watch.entities), watched=watch.entities, normal=normal,
             before={e: Level(*values) for e, values in watch.before.items()}, after=after,
-            started_at=watch.started_at, ended_at=now,
+            held=held,
+            further=growth_checks(whole, watch.entities, usual, held),
         )  # fmt: skip
 
     async def _levels(

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.base import TimeRange
 from domain.commands import Command
 from domain.evidence import MetricSeries
 from domain.topology import Edge, RuntimeService, Slo, Topology
-from mesh.verification import Level, judge, levels, watch_list
+from mesh.verification import Level, growth_checks, judge, levels, watch_list
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NORMAL = Level(latency_ms=100.0, error_rate=0.001, request_rate=50.0)
@@ -36,7 +37,7 @@ TOPOLOGY = Topology.model_validate(
 def verdict(command: Command, before: Level, after: Level) -> str:
     return judge(
         command, topology=TOPOLOGY, watched=["service/api"], normal={"service/api": NORMAL},
-        before={"service/api": before}, after={"service/api": after}, started_at=AT, ended_at=AT + timedelta(hours=1),
+        before={"service/api": before}, after={"service/api": after}, held=TimeRange(start=AT, end=AT),
     ).verdict  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_nothing_read_at_all_is_quiet(command: Command):
     nothing = Level(None, None, None)
     found = judge(
         command, topology=TOPOLOGY, watched=["service/api"], normal={}, before={}, after={"service/api": nothing},
-        started_at=AT, ended_at=AT,
+        held=TimeRange(start=AT, end=AT),
     )  # fmt: skip
     assert found.verdict == "quiet"
 
@@ -83,3 +84,28 @@ def test_levels_are_medians_within_the_window_and_need_three_samples():
     )  # fmt: skip
     assert levels([series], AT, AT + timedelta(minutes=3))["service/api"].latency_ms == 2.0
     assert levels([series], AT + timedelta(minutes=2), AT + timedelta(minutes=5))["service/api"].latency_ms is None
+
+
+def memory(*values: float) -> MetricSeries:
+    return MetricSeries.model_validate(
+        {"evidence": "e", "entity": "service/api", "metric": "memory_mib", "kind": "saturation", "unit": "MiB",
+         "start": AT, "step_s": 60, "values": (200.0, 201.0, 199.0, 200.0, *values)}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ((200.0, 201.0, 202.0, 200.0, 201.0, 200.0), 0),
+        ((200.0, 225.0, 250.0, 275.0, 300.0, 325.0), 1),
+        ((400.0, 430.0, 460.0, 490.0, 205.0, 230.0), 1),
+        ((500.0, 200.0, 201.0, 200.0, 201.0, 202.0), 0),
+    ],
+)
+def test_a_leak_behind_a_restart_is_no_recovery(values: tuple[float, ...], found: int):
+    usual, held = (
+        TimeRange(start=AT, end=AT + timedelta(minutes=4)),
+        TimeRange(start=AT + timedelta(minutes=4), end=AT + timedelta(minutes=10)),
+    )
+    checks = growth_checks([memory(*values)], ["service/api"], usual, held)
+    assert [check.ok for check in checks] == [False] * found
