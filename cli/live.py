@@ -44,7 +44,6 @@ class _Figure(Protocol):
     def clear(self) -> object: ...
     def plot_size(self, width: int, height: int) -> object: ...
     def theme(self, name: str) -> object: ...
-    def title(self, text: str) -> object: ...
     def signal(self, x: Sequence[float], y: Sequence[float], *, marker: str) -> _Signal: ...
     def draw(self, signal: _Signal) -> object: ...
     def line(self, position: float, *, orientation: str) -> object: ...
@@ -68,7 +67,7 @@ class LiveView:
         if stage.card is not None:
             self._card(stage)
         if stage.curve is not None:
-            self._console.print(Text.from_ansi(draw(stage.curve)))
+            self._curve(stage.curve)
 
     def _card(self, stage: Stage) -> None:
         card = stage.card
@@ -81,6 +80,11 @@ class LiveView:
             table.add_row(f"[bold]{escape(section.title)}[/]", "\n".join(body))
         title = f"{escape(card.title)}  [dim]{escape(card.state)}[/]"
         self._console.print(Padding(Panel(table, title=title, title_align="left", expand=False), (0, 0, 0, 4)))
+
+    def _curve(self, curve: Curve) -> None:
+        title = f"{curve.label}, {curve.unit}: minutes from the effect; the horizontal line is the objective"
+        self._console.print(Padding(Text(title, style="bold"), (1, 0, 0, 5)))
+        self._console.print(Text.from_ansi(draw(curve)))
 
 
 def draw(curve: Curve) -> str:
@@ -97,5 +101,4 @@ def draw(curve: Curve) -> str:
     figure.line(0, orientation="vertical")
     if curve.bound is not None:
         figure.line(curve.bound, orientation="horizontal")
-    figure.title(f"{curve.label}, {curve.unit}: minutes from the effect; the horizontal line is the objective")
     return str(figure.build())

@@ -14,6 +14,10 @@ Digest = Annotated[str | None, typer.Option(help="Digest you saw; default is the
 Note = Annotated[str, typer.Option(help="Why, for the audit.")]
 Case = Annotated[str | None, typer.Option(help="Only this case, such as train/issue_3 or 2023-01-30/4.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
+ROLES = (
+    "role@tenant or role@tenant/environment; may be repeated. Roles: viewer, proposer, approver, operator, auditor, "
+    "admin; for a source ingest."
+)
 
 app = typer.Typer(
     help="Autonomous operations you can trust: detect, ground, propose, decide, act, verify, learn.",
@@ -46,7 +50,7 @@ def demo(
 @app.command()
 def up(
     *,
-    port: Annotated[int | None, typer.Option(help="Port on loopback.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port on loopback; 8765 without it or OPSMESH_PORT.")] = None,
     speed: Annotated[float, typer.Option(help="Virtual seconds per second in the embedded world.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Seed of the embedded world.")] = 7,
 ) -> None:
@@ -61,7 +65,7 @@ def ingest(
     tenant: Annotated[str, typer.Option(help="Tenant the events belong to.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Take events from a file; refused lines go to quarantine with the reason."""
+    """Take events from a file while no server runs; refused lines go to quarantine with the reason."""
     raise typer.Exit(worlds.ingest(source, tenant=tenant, as_json=as_json))
 
 
@@ -90,7 +94,7 @@ def propose(  # the options of one verb
     *,
     tenant: Annotated[str, typer.Option(help="Tenant.")],
     environment: Annotated[str, typer.Option(help="Environment.")] = "prod",
-    rationale: Annotated[str, typer.Option(help="Why.")] = "proposed by hand",
+    rationale: Annotated[str | None, typer.Option(help="Why; the argument `reason` without it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Preview only.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -182,7 +186,7 @@ def audit_verify(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
 
 @index.command("rebuild")
 def index_rebuild(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
-    """Rebuild the knowledge index from the log."""
+    """Rebuild the knowledge index from the log, while no server runs."""
     raise typer.Exit(worlds.index_rebuild(tenant, as_json=as_json))
 
 
@@ -191,7 +195,7 @@ def principal_add(
     name: str,
     *,
     kind: Annotated[str, typer.Option(help="person, service, agent or source.")] = "person",
-    role: Annotated[list[str], typer.Option(help="role@tenant or role@tenant/environment; may be repeated.")],
+    role: Annotated[list[str], typer.Option(help=ROLES)],
     as_json: JsonFlag = False,
 ) -> None:
     """Add an identity and print its token once."""

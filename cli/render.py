@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from cli.answers import Columns, pick
 from domain.cards import Card
@@ -34,8 +36,6 @@ class Terminal(Console):
 
 
 console = Terminal()
-_ID_WIDTH = 26
-"""A ULID must be copied whole."""
 
 
 def as_json(value: JsonValue) -> None:
@@ -44,29 +44,39 @@ def as_json(value: JsonValue) -> None:
 
 
 def table(columns: Columns, rows: Sequence[JsonValue]) -> None:
-    """Print rows under the columns, or say that there are none."""
+    """Print one line a row, or say that there are none. A narrow terminal wraps the line; no value is cut or folded."""
     if not rows:
         console.print(f"{columns.title}: none")
         return
-    grid = Table(title=columns.title, title_justify="left")
-    for heading, _ in columns.columns:
-        grid.add_column(
-            heading, overflow="fold", no_wrap=heading == "id", min_width=_ID_WIDTH if heading == "id" else None
-        )
+    shown = [[heading, *(" ".join(pick(row, path).split()) for row in rows)] for heading, path in columns.columns]
+    wide = [(column, max(map(cell_len, column))) for column in shown if any(column[1:])]
+    for at in range(len(rows) + 1):
+        line = "  ".join(set_cell_size(column[at], width) for column, width in wide).rstrip()
+        console.print(Text(line, style="" if at else "bold"), soft_wrap=True)
+
+
+def facts(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print three columns; the last one wraps below itself."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        grid.add_column(overflow="fold")
     for row in rows:
-        grid.add_row(*(escape(pick(row, path)) for _, path in columns.columns))
+        grid.add_row(*(escape(cell) for cell in row))
     console.print(grid)
 
 
 def card(value: Card) -> None:
     """Print one card."""
     grid = Table.grid(padding=(0, 2))
-    grid.add_row("[bold]State[/]", escape(f"{value.state}: {value.summary}"))
+    grid.add_column()
+    grid.add_column(overflow="fold")
+    told_below = any(value.summary == "; ".join(section.lines) for section in value.sections)
+    grid.add_row("[bold]State[/]", escape(value.state if told_below else f"{value.state}: {value.summary}"))
     for section in value.sections:
         lines = [escape(line) for line in section.lines]
         lines += [f"[dim]{escape(fact.label)}:[/] {escape(fact.value)}" for fact in section.facts]
         grid.add_row(f"[bold]{escape(section.title)}[/]", "\n".join(lines))
     for action in value.actions[:1]:
         grid.add_row("[bold]Digest[/]", action.digest)
-        grid.add_row("[bold]Answer[/]", f"opsmesh approve {action.command}   or   opsmesh reject {action.command}")
+        grid.add_row("[bold]Answer[/]", f"opsmesh approve {action.command}\nopsmesh reject {action.command}")
     console.print(Panel(grid, title=escape(value.title), title_align="left", expand=False))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from domain.errors import Invalid, NotFound
 
 WON, LOST = 0, 3
 """Exit codes of a decision: counted, or somebody was first."""
+KINDS = ("person", "service", "agent", "source")
 
 
 def pairs(words: Sequence[str]) -> dict[str, JsonValue]:
@@ -82,7 +84,7 @@ def propose(  # the fields of one request
     arguments: Mapping[str, JsonValue],
     tenant: str,
     environment: str,
-    rationale: str,
+    rationale: str | None,
     *,
     dry_run: bool,
     as_json: bool,
@@ -92,7 +94,7 @@ def propose(  # the fields of one request
         raise NotFound(f"no such kind: {kind}; there are {', '.join(sorted(CATALOGUE))}", reason="kind_unknown")
     body: JsonValue = {
         "kind": kind, "arguments": dict(arguments), "target": _target(arguments, environment), "tenant": tenant,
-        "environment": environment, "rationale": rationale,
+        "environment": environment, "rationale": rationale or _reason(arguments),
     }  # fmt: skip
     answer = call("POST", "/v1/commands", body=body, params={"dryRun": "true"} if dry_run else {})
     if as_json:
@@ -103,12 +105,14 @@ def propose(  # the fields of one request
 
 def decide(verdict: str, command: str, digest: str | None, note: str, *, as_json: bool) -> int:
     """Approve or reject; exit code 3 when somebody else was first."""
-    body: JsonValue = {"digest": digest or _shown_digest(command), "note": note}
+    body: JsonValue = {"digest": digest or _shown_digest(command, quiet=as_json), "note": note}
     return _told(call("POST", f"/v1/commands/{command}/{verdict}", body=body), as_json=as_json)
 
 
 def narrow(command: str, digest: str | None, note: str, arguments: Mapping[str, JsonValue], *, as_json: bool) -> int:
     """Replace a waiting command by a narrower child."""
+    if not arguments:
+        raise Invalid("nothing changes; name an argument and its new value: --name value", reason="usage")
     held = pick(call("GET", f"/v1/commands/{command}"), "record.digest") if digest is None else digest
     body: JsonValue = {"digest": held, "note": note, "arguments": dict(arguments)}
     return _told(call("POST", f"/v1/commands/{command}/narrow", body=body), as_json=as_json)
@@ -134,7 +138,10 @@ def kill(  # the fields of one request
     """Engage or release a kill switch and list what is in flight."""
     if release:
         call("DELETE", f"/v1/kill-switches/{scope}/{value}", params={"reason": reason})
-        render.console.print(f"released {scope}:{value}", markup=False)
+        if as_json:
+            render.as_json({"released": {"scope": scope, "value": value}})
+        else:
+            render.console.print(f"released {scope}:{value}", markup=False)
         return
     body: JsonValue = {"scope": scope, "value": value, "reason": reason, "undos_continue": not stop_undos}
     answer = call("POST", "/v1/kill-switches", body=body)
@@ -143,7 +150,7 @@ def kill(  # the fields of one request
         return
     undos = "stop too" if stop_undos else "continue"
     render.console.print(f"no new effect starts in {scope}:{value}; running undos {undos}", markup=False)
-    render.table(COMMANDS, _rows(_field(answer, "in_flight")))
+    render.table(replace(COMMANDS, title="In flight"), _rows(_field(answer, "in_flight")))
 
 
 def schema(name: str | None, out: Path | None) -> int:
@@ -189,7 +196,11 @@ def audit_verify(tenant: str | None, *, as_json: bool) -> int:
 
 def principal_add(name: str, kind: str, roles: Sequence[str], *, as_json: bool) -> int:
     """Add an identity; the token is printed once and stored nowhere in the clear."""
+    if kind not in KINDS:
+        raise Invalid(f"no such kind: {kind}; there are {', '.join(KINDS)}", reason="usage")
     if kind == "source":
+        if any(_role(r)["role"] != "ingest" for r in roles):
+            raise Invalid("a source only sends events: its role is ingest@TENANT", reason="usage")
         body: JsonValue = {
             "id": name,
             "source": name,
@@ -235,10 +246,11 @@ def _diagnosis(view: JsonValue) -> None:
                 render.console.print(f"      {sign} {pick(claim, 'text')}", markup=False)
 
 
-def _shown_digest(command: str) -> str:
-    """The digest the server shows now; the person sees the card first."""
+def _shown_digest(command: str, *, quiet: bool) -> str:
+    """The digest the server shows now; a person sees the card first."""
     view = call("GET", f"/v1/commands/{command}")
-    render.card(Card.model_validate(_field(view, "card")))
+    if not quiet:
+        render.card(Card.model_validate(_field(view, "card")))
     return pick(view, "record.digest")
 
 
@@ -256,6 +268,12 @@ def _target(arguments: Mapping[str, JsonValue], environment: str) -> JsonValue:
         if isinstance(name := arguments.get(kind), str):
             return {"kind": kind, "id": name}
     return {"kind": "environment", "id": environment}
+
+
+def _reason(arguments: Mapping[str, JsonValue]) -> str:
+    """The reason some kinds take as an argument says why as well."""
+    reason = arguments.get("reason")
+    return reason if isinstance(reason, str) and reason else "proposed by hand"
 
 
 def _role(text: str) -> dict[str, str]:

@@ -84,7 +84,9 @@ async def _serve(settings: "Settings", speed: float, seed: int) -> int:
         render.console.print("warming the embedded world up...")
         simulated = await open_local(settings, seed=seed)
         address = f"http://{settings.host}:{settings.port}"
-        render.console.print(f"listening on {address}; token in {settings.home / TOKEN_FILE}; stop with Ctrl-C")
+        render.console.print(
+            f"listening on {address}; token in {settings.home / TOKEN_FILE}; stop with Ctrl-C", soft_wrap=True
+        )
         try:
             await Server(simulated, settings, speed).run()
         finally:
@@ -142,6 +144,5 @@ def doctor(*, as_json: bool) -> int:
     if as_json:
         render.as_json([row.model_dump(mode="json") for row in rows])
     else:
-        for row in rows:
-            render.console.print(f"{row.state:<10}{row.part:<16}{row.detail}", markup=False)
+        render.facts([(row.state, row.part, row.detail) for row in rows])
     return 1 if any(row.state == "broken" for row in rows) else 0

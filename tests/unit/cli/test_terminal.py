@@ -3,10 +3,12 @@
 import io
 
 import pytest
+from pydantic import JsonValue
 from rich.table import Table
 from rich.text import Text
 
-from cli.render import Terminal, plain
+from cli.answers import Columns
+from cli.render import Terminal, plain, table
 
 HOSTILE = "gone\x1b[2J\x1b]0;owned\x07 \x9b1A\u202etxet\u2066\x00\x08\r\x7f"
 SHOWN = "gone[2J]0;owned 1Atxet"
@@ -40,3 +42,12 @@ def test_our_own_colours_stay() -> None:
     out = io.StringIO()
     Terminal(file=out, force_terminal=True, color_system="standard").print("[red]x[/]")
     assert "\x1b[31m" in out.getvalue()
+
+
+def test_a_listing_keeps_every_value_whole_and_drops_empty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = Columns("Commands", (("id", "id"), ("kind", "kind"), ("incident", "incident")))
+    rows: list[JsonValue] = [{"id": "01KKBWBWJ00K63DXKNSJBYFWJG", "kind": "k" * 90 + "[x]"}]
+    table(columns, rows)
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["id", "kind"]
+    assert line.split() == ["01KKBWBWJ00K63DXKNSJBYFWJG", "k" * 90 + "[x]"]
