@@ -60,7 +60,9 @@ def up(
 
 @app.command()
 def ingest(
-    source: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
+    source: Annotated[
+        str, typer.Argument(help="A file of CloudEvents as JSON lines, their source `file`; - for standard input.")
+    ],
     *,
     tenant: Annotated[str, typer.Option(help="Tenant the events belong to.")],
     as_json: JsonFlag = False,
