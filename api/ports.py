@@ -115,6 +115,10 @@ class Switchboard(Protocol):
 class Freezes(Protocol):
     """Freeze windows."""
 
+    def now(self) -> datetime:
+        """Return the instant by the clock that windows are held against."""
+        ...
+
     def list(self, tenant: TenantId) -> Sequence[FreezeView]:
         """Return a tenant's windows that have not ended."""
         ...

@@ -1,5 +1,6 @@
 """What the API takes and answers beyond the vocabulary: requests as people write them, joined views of one thing."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, model_validator
@@ -88,19 +89,29 @@ class Engaged(Frozen):
 
 
 class FreezeRequest(Frozen):
-    """Open a freeze window."""
+    """Open a freeze window: from now on for a while by the server's clock, or between two instants."""
 
-    tenant: Annotated[TenantId, NAME]
-    environment: Annotated[EnvironmentId, NAME] | Literal["*"] = "*"
-    start: UtcDatetime
-    end: UtcDatetime
+    tenant: Annotated[TenantId, Slug]
+    environment: EnvironmentId | Literal["*"] = "*"
+    duration_s: int | None = Field(default=None, gt=0, le=31_536_000)
+    start: UtcDatetime | None = None
+    end: UtcDatetime | None = None
     reason: Reason
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.end <= self.start:
+    def _one_form(self) -> Self:
+        if (self.duration_s is None) != (self.start is not None and self.end is not None):
+            raise ValueError("give either duration_s, or start and end")
+        if self.duration_s is not None and (self.start is not None or self.end is not None):
+            raise ValueError("give either duration_s, or start and end")
+        if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError("the window ends before it starts")
         return self
+
+    def window(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return start and end, from `now` where only a duration is given."""
+        start = now if self.start is None else self.start
+        return start, start + timedelta(seconds=self.duration_s or 0) if self.end is None else self.end
 
 
 class FreezeView(Frozen):

@@ -28,7 +28,7 @@ async def _play(guide: Guide) -> int:
     await guide.run_until_asked(_WINDOW)
     while (command := guide.waiting()) is not None:
         question = f"Approve {command.command.kind} on {command.command.target.address}?"
-        approve = await asyncio.to_thread(Confirm.ask, question, console=render.console, default=True)
+        approve = await asyncio.to_thread(Confirm.ask, question, console=render.console, default=False)
         answer = await guide.answer(command, approve=approve)
         render.console.print(f"{answer.state}: {answer.message}", markup=False)
         await guide.run_until_asked(_WINDOW)

@@ -53,9 +53,10 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port on loopback; 8765 without it or OPSMESH_PORT.")] = None,
     speed: Annotated[float, typer.Option(help="Virtual seconds per second in the embedded world.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Seed of the embedded world.")] = 7,
+    fault: Annotated[str | None, typer.Option(help="Let this fault happen five minutes in, to try things out.")] = None,
 ) -> None:
     """Start the server with its loop and the embedded runtime."""
-    raise typer.Exit(worlds.up(port=port, speed=speed, seed=seed))
+    raise typer.Exit(worlds.up(port=port, speed=speed, seed=seed, fault=fault))
 
 
 @app.command()

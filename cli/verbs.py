@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -120,10 +119,10 @@ def narrow(command: str, digest: str | None, note: str, arguments: Mapping[str, 
 
 def freeze(tenant: str, environment: str, hours: float, reason: str, *, as_json: bool) -> None:
     """Open a freeze window from now."""
-    start = datetime.now(UTC)
+    if hours <= 0:
+        raise Invalid("--hours must be more than nothing", reason="usage")
     body: JsonValue = {
-        "tenant": tenant, "environment": environment, "reason": reason, "start": start.isoformat(),
-        "end": (start + timedelta(hours=hours)).isoformat(),
+        "tenant": tenant, "environment": environment, "reason": reason, "duration_s": max(1, round(hours * 3600)),
     }  # fmt: skip
     answer = call("POST", "/v1/freezes", body=body)
     if as_json:

@@ -63,18 +63,18 @@ def _sum_up(episode: "Episode") -> None:
     )
 
 
-def up(*, port: int | None, speed: float, seed: int) -> int:
+def up(*, port: int | None, speed: float, seed: int, fault: str | None) -> int:
     """Serve until interrupted."""
     from mesh.settings import read_settings
 
     settings = read_settings()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
-    return asyncio.run(_serve(settings, speed, seed))
+    return asyncio.run(_serve(settings, speed, seed, fault))
 
 
-async def _serve(settings: "Settings", speed: float, seed: int) -> int:
-    from mesh.local import keep_record, open_local
+async def _serve(settings: "Settings", speed: float, seed: int, fault: str | None) -> int:
+    from mesh.local import drawn_fault, keep_record, open_local
     from mesh.lock import exclusive
     from mesh.remote import TOKEN_FILE
     from mesh.serving import Server
@@ -88,7 +88,7 @@ async def _serve(settings: "Settings", speed: float, seed: int) -> int:
             f"listening on {address}; token in {settings.home / TOKEN_FILE}; stop with Ctrl-C", soft_wrap=True
         )
         try:
-            await Server(simulated, settings, speed).run()
+            await Server(simulated, settings, speed, drawn_fault(simulated, fault, seed) if fault else None).run()
         finally:
             keep_record(settings, simulated)
         await simulated.mesh.close()

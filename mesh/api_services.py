@@ -218,6 +218,10 @@ class FreezesBehind:
 
     mesh: Mesh
 
+    def now(self) -> datetime:
+        """Return the mesh's instant."""
+        return self.mesh.parts.clock.now()
+
     def list(self, tenant: TenantId) -> Sequence[FreezeView]:
         """Return a tenant's windows that have not ended."""
         return [FreezeView(id=key, freeze=f) for key, f in self.mesh.governed.switches.freezes(tenant).items()]

@@ -26,7 +26,9 @@ from mesh.settings import Settings
 from mesh.simulation import WARM_UP, Choices, SimulatedMesh, open_simulated
 from mesh.telemetry import over_otlp
 from mesh.time import SystemClock, UlidIds
+from runtime.simulator import faults
 from runtime.simulator.demo import demo_world
+from runtime.simulator.faults import Draw
 from runtime.simulator.record import Record, record
 from runtime.simulator.twin import Twin
 from storage.engine import Database
@@ -50,8 +52,9 @@ async def connected(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
 async def open_local(settings: Settings, *, seed: int, lived: bool = True) -> SimulatedMesh:
     """Open the mesh of the state folder over its embedded world; the first start makes the administrator's token.
 
-    A world that was lived in before is lived through again from its record. Without `lived` it stands still at its
-    start: enough to look at the store and to propose.
+    A new world's clock is the present, so that outside events are neither late nor from the future. A world that was
+    lived in before is lived through again from its record. Without `lived` it stands still at its start: enough to
+    look at the store and to propose.
     """
     settings.ensure_home()
     known = _record(settings)
@@ -60,7 +63,8 @@ async def open_local(settings: Settings, *, seed: int, lived: bool = True) -> Si
         telemetry=over_otlp(settings.otlp_endpoint) if settings.otlp_endpoint else None, reasoner=_reasoner(settings),
         resume=known if lived else None, warm_up=WARM_UP if lived else timedelta(),
     )  # fmt: skip
-    simulated = await open_simulated(settings.home, demo_world(), seed, choices)
+    start = SystemClock().now().replace(second=0, microsecond=0) - choices.warm_up
+    simulated = await open_simulated(settings.home, demo_world(start=start), seed, choices)
     if not lived and known is not None:
         simulated.clock.move_to(known.spec.start + timedelta(seconds=known.elapsed_s))
     issued = simulated.mesh.principals.bootstrap()
@@ -69,6 +73,11 @@ async def open_local(settings: Settings, *, seed: int, lived: bool = True) -> Si
         path.touch(mode=0o600)
         path.write_text(issued.token, encoding="utf-8")
     return simulated
+
+
+def drawn_fault(simulated: SimulatedMesh, name: str, seed: int) -> Draw:
+    """Choose target and size of a fault for the embedded world. Raises NotFound with the names there are."""
+    return faults.draw(simulated.world, name, seed)
 
 
 def keep_record(settings: Settings, simulated: SimulatedMesh) -> None:

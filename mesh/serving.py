@@ -18,8 +18,12 @@ from mesh.composition import Mesh
 from mesh.lock import announced
 from mesh.settings import Settings
 from mesh.simulation import SimulatedMesh
+from runtime.simulator import faults
+from runtime.simulator.faults import Draw
 
 LOCAL_URL = "http://opsmesh.internal"
+CALM = timedelta(minutes=5)
+"""How long the embedded world is left well before a fault that was asked for."""
 TICK_S = 1.0
 """How often the server lets the world and the loop move."""
 _LOG = logging.getLogger("opsmesh.server")
@@ -47,6 +51,8 @@ class Server:
     settings: Settings
     speed: float
     """Virtual seconds per second."""
+    fault: Draw | None = None
+    """A fault of the embedded world, for trying the product out; it happens after `CALM`."""
 
     async def run(self) -> None:
         """Serve until stopped; the loop never takes the server down."""
@@ -63,9 +69,14 @@ class Server:
 
     async def _tick(self, server: uvicorn.Server) -> None:
         """Move the world by the wall clock and let the loop look; an error is logged and the next tick tries again."""
-        simulation = self.simulated.simulation
+        simulation, world = self.simulated.simulation, self.simulated.world
+        due = world.now + CALM
+        pending = self.fault
         while not server.should_exit:
             await asyncio.sleep(TICK_S)
+            if pending is not None and world.now >= due:
+                faults.inject(world, pending)
+                pending = None
             try:
                 await simulation.run(self.simulated.world.now + timedelta(seconds=TICK_S * self.speed))
             except Exception:  # noqa: BLE001  # process boundary: a server must not look well over a dead loop

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from domain.base import Digest
 from domain.command_kinds import CATALOGUE
@@ -78,9 +78,13 @@ class Submission:
             raise Refused("the digest is not the one of this command", reason="digest_mismatch")
         command = parent.command
         fields = set(Proposal.model_fields) - {"evidence_digest", "arguments", "proposer"}
-        proposal = Proposal.model_validate(
-            command.model_dump(include=fields) | {"arguments": command.arguments | arguments, "proposer": by}
-        )
+        try:
+            proposal = Proposal.model_validate(
+                command.model_dump(include=fields) | {"arguments": command.arguments | arguments, "proposer": by}
+            )
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise Invalid(f"the narrower arguments do not fit: {problem['msg']}", reason="arguments_invalid") from error
         child = await self._plan(proposal, key=f"{command.idempotency_key}.{self.ids.ulid()}")
         until = min(child.expires_at, command.expires_at)
         return child.model_copy(update={"parent": command.id, "expires_at": until, "prediction": None})

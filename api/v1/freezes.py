@@ -26,7 +26,9 @@ def list_freezes(tenant: TenantQuery, reach: ReadingReach, services: Services) -
 def open_freeze(request: FreezeRequest, who: CurrentPrincipal, services: Services) -> FreezeView:
     """Open a window."""
     require(who, OPERATING, request.tenant, EnvironmentId(request.environment))
-    return services.freezes.open(who, Freeze(**request.model_dump(), by=who.id))
+    start, end = request.window(services.freezes.now())
+    named = request.model_dump(include={"tenant", "environment", "reason"})
+    return services.freezes.open(who, Freeze(**named, start=start, end=end, by=who.id))
 
 
 @router.delete("/{freeze}", status_code=204)

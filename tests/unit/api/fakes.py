@@ -219,6 +219,9 @@ class Freezes:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    def now(self) -> datetime:
+        return datetime(2026, 3, 10, 12, tzinfo=UTC)
+
     def list(self, tenant: str) -> Sequence[FreezeView]:
         found = self._world.freezes_.items()
         return [FreezeView(id=k, freeze=f) for k, f in found if self._world.leaky or f.tenant == tenant]
