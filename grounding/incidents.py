@@ -100,7 +100,7 @@ class Incidents:
         rows = store.load_symptoms(connection, environment)
         live = store.live_incidents(connection, environment)
         due = [s for s in rows if s.incident is None and _is_due(s, at)]
-        joined, rest = self._join(connection, near, live, due, at)
+        joined, rest = self._join(connection, topology, near, live, due, at)
         opened = tuple(self._open(connection, topology, near, group, rows) for group in _groups(near, rest))
         return Settled(opened=opened, closed=_close_quiet(connection, environment, at), joined=joined)
 
@@ -127,13 +127,20 @@ class Incidents:
         return Folded("recovering" if matching else "ignored", incident)
 
     def _join(
-        self, connection: Connection, near: Neighbourhood, live: list[Incident], due: list[Symptom], at: datetime
+        self,
+        connection: Connection,
+        topology: Topology,
+        near: Neighbourhood,
+        live: list[Incident],
+        due: list[Symptom],
+        at: datetime,
     ) -> tuple[tuple[Incident, ...], list[Symptom]]:
         fresh = {i.id: i for i in live if at - i.last_event_at <= JOIN}
         touched: dict[IncidentId, Incident] = {}
         rest: list[Symptom] = []
         for symptom in due:
-            host = next((i for i in fresh.values() if near.related(symptom.entity, i.entities)), None)
+            related = (i for i in fresh.values() if near.related(symptom.entity, i.entities))
+            host = next((i for i in related if _within_sight(topology, i, symptom)), None)
             if host is None:
                 rest.append(symptom)
                 continue
@@ -208,6 +215,12 @@ def _risen(known: Symptom | None, event: Event, environment: EnvironmentId, seen
 
 def _clears(seen: Sighting, symptom: Symptom) -> bool:
     return seen.signal in {"", symptom.signal} or (symptom.signal == BURN and seen.signal in BURN_CAUSES)
+
+
+def _within_sight(topology: Topology, incident: Incident, symptom: Symptom) -> bool:
+    """Tell whether the incident's owner may see the symptom: one that outgrows its owner is an incident of its own."""
+    known = [(entity, incident.tenant) for entity in incident.entities]
+    return owner_tenant(topology, [*known, (symptom.entity, symptom.tenant)]) == incident.tenant
 
 
 def _is_due(symptom: Symptom, at: datetime) -> bool:
