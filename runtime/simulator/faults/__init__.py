@@ -1,7 +1,7 @@
 """The fault table: every way this world can be hurt, each with its undo and its right ending."""
 
 from domain.errors import NotFound
-from runtime.simulator.faults.base import Answer, Draw, Ending, Fault, Truth
+from runtime.simulator.faults.base import Answer, Domain, Draw, Ending, Fault, Truth
 from runtime.simulator.faults.config import CONFIG_REGRESSION
 from runtime.simulator.faults.dependencies import DEPENDENCY_FAILING, DEPENDENCY_SLOW
 from runtime.simulator.faults.deploys import DEPLOY_ERRORS, DEPLOY_LATENCY, DEPLOY_LEAK
@@ -32,7 +32,8 @@ FAULTS: tuple[Fault, ...] = (
 )
 BY_NAME: dict[str, Fault] = {fault.name: fault for fault in FAULTS}
 
-__all__ = ["BY_NAME", "FAULTS", "Answer", "Draw", "Ending", "Fault", "Truth", "draw", "fault_named", "inject", "undo"]
+__all__ = ["BY_NAME", "FAULTS", "Answer", "Domain", "Draw", "Ending", "Fault", "Truth", "draw", "fault_named",
+           "inject", "present", "undo"]  # fmt: skip
 
 
 def fault_named(name: str) -> Fault:
@@ -54,8 +55,8 @@ def inject(world: World, drawn: Draw) -> Truth:
     world.schedule.append((world.elapsed_s, "inject", {"draw": drawn.model_dump(mode="json")}))
     row.inject(world, drawn)
     return Truth(
-        fault=row.name, fault_class=row.fault_class, entity=drawn.entity, ending=row.ending,
-        self_heals=row.self_heals, since=world.now, answers=answers, also=drawn.also,
+        fault=row.name, fault_class=row.fault_class, domain=row.domain, entity=drawn.entity,
+        ending=row.ending, self_heals=row.self_heals, since=world.now, answers=answers, also=drawn.also,
     )  # fmt: skip
 
 
@@ -63,3 +64,8 @@ def undo(world: World, drawn: Draw) -> None:
     """Take the fault's cause away now."""
     world.schedule.append((world.elapsed_s, "undo", {"draw": drawn.model_dump(mode="json")}))
     fault_named(drawn.fault).undo(world, drawn)
+
+
+def present(world: World, drawn: Draw) -> bool:
+    """Whether the fault's cause is still there, whatever was done about what it causes."""
+    return fault_named(drawn.fault).present(world, drawn)

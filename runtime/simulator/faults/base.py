@@ -16,6 +16,8 @@ from runtime.simulator.world import World
 
 Ending = Literal["recover", "wait", "escalate"]
 """recover: a legal command fixes it; wait: it heals by itself; escalate: a ticket with cause and missing action."""
+Domain = Literal["sre", "capacity", "cost", "resilience", "drift"]
+"""Whose work it is: the name of the agent that ought to find it."""
 
 
 class Answer(Frozen):
@@ -31,6 +33,7 @@ class Truth(Frozen):
 
     fault: str
     fault_class: str
+    domain: Domain = "sre"
     entity: str
     ending: Ending
     self_heals: bool
@@ -61,4 +64,7 @@ class Fault:
     draw: Callable[[World, np.random.Generator], Draw]
     inject: Callable[[World, Draw], None]
     undo: Callable[[World, Draw], None]
+    present: Callable[[World, Draw], bool]
+    """Is the cause still there? A remedy that copes with it (more replicas for more load) leaves it True."""
     answers: Callable[[World, Draw], tuple[Answer, ...]]
+    domain: Domain = "sre"

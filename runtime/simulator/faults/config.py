@@ -37,6 +37,10 @@ def _undo(world: World, draw: Draw) -> None:
     write_externally(world, path, draw.names["before"], PIPELINE)
 
 
+def _present(world: World, draw: Draw) -> bool:
+    return world.live.services[draw.names["service"]].config.get(draw.names["key"]) == draw.names["after"]
+
+
 def _answers(_world: World, draw: Draw) -> tuple[Answer, ...]:
     arguments = {"key": draw.names["key"], "value": draw.names["before"]}
     return (Answer(kind="service.configure", target=draw.entity, arguments={**arguments}),)
@@ -44,5 +48,5 @@ def _answers(_world: World, draw: Draw) -> tuple[Answer, ...]:
 
 CONFIG_REGRESSION = Fault(
     "config_regression", "config_regression", "recover", self_heals=False, draw=_draw, inject=_inject, undo=_undo,
-    answers=_answers,
+    present=_present, answers=_answers,
 )  # fmt: skip

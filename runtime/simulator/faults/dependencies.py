@@ -35,6 +35,11 @@ def lift(world: World, draw: Draw) -> None:
     world.live.dirty = True
 
 
+def hidden(world: World, draw: Draw) -> bool:
+    """Whether the modifiers a fault put in are still there."""
+    return draw.fault in world.live.modifiers
+
+
 def _ticket(_world: World, draw: Draw) -> tuple[Answer, ...]:
     return (Answer(kind="ticket.open", target=draw.entity),)
 
@@ -42,7 +47,7 @@ def _ticket(_world: World, draw: Draw) -> tuple[Answer, ...]:
 def _row(name: str, field: str, low: float, high: float) -> Fault:
     return Fault(
         name, name, "escalate", self_heals=False, draw=_drawer(name, low, high), inject=_changer(field), undo=lift,
-        answers=_ticket,
+        present=hidden, answers=_ticket,
     )  # fmt: skip
 
 

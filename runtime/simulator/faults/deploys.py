@@ -44,13 +44,17 @@ def _withdraw(world: World, draw: Draw) -> None:
     write_externally(world, ("services", draw.names["service"], "version"), draw.names["before"], PIPELINE)
 
 
+def _present(world: World, draw: Draw) -> bool:
+    return world.live.services[draw.names["service"]].version == draw.names["after"]
+
+
 def _rollback(_world: World, draw: Draw) -> tuple[Answer, ...]:
     return (Answer(kind="service.rollback", target=draw.entity, arguments={"to_version": draw.names["before"]}),)
 
 
 def _row(name: str, **ranges: tuple[float, float]) -> Fault:
     return Fault(name, name, "recover", self_heals=False, draw=_draw(name, **ranges), inject=_release,
-                 undo=_withdraw, answers=_rollback)  # fmt: skip
+                 undo=_withdraw, present=_present, answers=_rollback)  # fmt: skip
 
 
 # A slow code path that waits one to two latency objectives (queries in a loop) and burns some more CPU.

@@ -54,6 +54,10 @@ def _subside(world: World, draw: Draw) -> None:
     world.demand.surge[world.layout.columns(draw.names["service"])] /= draw.numbers["factor"]
 
 
+def _present(world: World, draw: Draw) -> bool:
+    return bool(world.demand.surge[world.layout.columns(draw.names["service"])].max() >= 0.99 * draw.numbers["factor"])
+
+
 def _passing(world: World, draw: Draw) -> None:
     _surge(world, draw)
     ends_s = world.elapsed_s + PASSES_AFTER_S
@@ -68,6 +72,10 @@ def _passing(world: World, draw: Draw) -> None:
 def _passed(world: World, draw: Draw) -> None:
     if world.processes.pop("passing-surge", None) is not None:
         _subside(world, draw)
+
+
+def _still_passing(world: World, _draw: Draw) -> bool:
+    return "passing-surge" in world.processes
 
 
 def _throttle(world: World, draw: Draw) -> Answer:
@@ -93,19 +101,19 @@ def _no_command(_world: World, _draw: Draw) -> tuple[Answer, ...]:
 
 TRAFFIC_SURGE = Fault(
     "traffic_surge", "traffic_surge", "recover", self_heals=False, draw=_drawer("traffic_surge", entries, 1.15, 1.3),
-    inject=_surge, undo=_subside, answers=_surge_answers,
+    inject=_surge, undo=_subside, present=_present, answers=_surge_answers,
 )  # fmt: skip
 CAPACITY_SHORTFALL = Fault(
     "capacity_shortfall", "traffic_surge", "recover", self_heals=False,
     draw=_drawer("capacity_shortfall", fixed_entries, 1.2, 1.5), inject=_surge, undo=_subside,
-    answers=_shortfall_answers,
+    present=_present, answers=_shortfall_answers,
 )  # fmt: skip
 NOISY_NEIGHBOUR = Fault(
     "noisy_neighbour", "noisy_neighbour", "recover", self_heals=False,
-    draw=_crowding, inject=_surge, undo=_subside,
+    draw=_crowding, inject=_surge, undo=_subside, present=_present,
     answers=_noisy_answers,
 )  # fmt: skip
 PASSING_SURGE = Fault(
     "passing_surge", "traffic_surge", "wait", self_heals=True, draw=_drawer("passing_surge", entries, 1.15, 1.3),
-    inject=_passing, undo=_passed, answers=_no_command,
+    inject=_passing, undo=_passed, present=_still_passing, answers=_no_command,
 )  # fmt: skip

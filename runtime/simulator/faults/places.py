@@ -30,6 +30,10 @@ def _node_back(world: World, draw: Draw) -> None:
     world.cluster.revive_node(draw.names["node"])
 
 
+def _node_gone(world: World, draw: Draw) -> bool:
+    return not world.cluster.node(draw.names["node"]).up
+
+
 def _tell_node(world: World, name: str, at_s: float, *, ready: bool, reason: str) -> None:
     node = world.cluster.node(name)
     region = world.spec.regions[node.region]
@@ -76,6 +80,10 @@ def _zone_back(world: World, draw: Draw) -> None:
     _zone(world, draw, up=True)
 
 
+def _zone_dark(world: World, draw: Draw) -> bool:
+    return not world.cluster.zone_up[world.layout.regions.index(draw.names["region"]), 0]
+
+
 def _zone_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
     """Shift the service that has nothing left in the region, or whatever leads traffic to it there."""
     stuck = [s.id for s in own(world) if s.pinned_zone and draw.names["region"] in s.regions]
@@ -86,9 +94,9 @@ def _zone_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
 
 NODE_LOSS = Fault(
     "node_loss", "node_loss", "wait", self_heals=True, draw=_node_draw, inject=_node_goes, undo=_node_back,
-    answers=_no_command,
+    present=_node_gone, answers=_no_command,
 )  # fmt: skip
 ZONE_LOSS = Fault(
     "zone_loss", "zone_loss", "recover", self_heals=False, draw=_zone_draw, inject=_zone_goes, undo=_zone_back,
-    answers=_zone_answers,
+    present=_zone_dark, answers=_zone_answers,
 )  # fmt: skip

@@ -3,10 +3,13 @@
 import numpy as np
 
 from runtime.simulator.faults.base import Answer, Draw, Fault
-from runtime.simulator.faults.dependencies import lift
+from runtime.simulator.faults.dependencies import hidden, lift
 from runtime.simulator.faults.targets import inflight_per_replica, leaning_on_cache, pick, scalable
 from runtime.simulator.live import Modifier
 from runtime.simulator.world import World
+
+# A cache within a tenth of its usual hit ratio is warm for whoever stands behind it.
+WARM = 0.9
 
 
 def _leak_slots_draw(world: World, rng: np.random.Generator) -> Draw:
@@ -25,6 +28,10 @@ def _leak_slots(world: World, draw: Draw) -> None:
 
 def _free_slots(world: World, draw: Draw) -> None:
     world.state.leaked_slots[world.layout.columns(draw.names["service"])] = 0.0
+
+
+def _slots_gone(world: World, draw: Draw) -> bool:
+    return bool(world.state.leaked_slots[world.layout.columns(draw.names["service"])].any())
 
 
 def _restart(_world: World, draw: Draw) -> tuple[Answer, ...]:
@@ -68,19 +75,24 @@ def _warm(world: World, draw: Draw) -> None:
     world.state.cache_hit[columns] = world.plant.cache_hit[columns]
 
 
+def _cold(world: World, draw: Draw) -> bool:
+    columns = world.layout.columns(draw.names["service"])
+    return bool((world.state.cache_hit[columns] < WARM * world.plant.cache_hit[columns]).any())
+
+
 def _no_command(_world: World, _draw: Draw) -> tuple[Answer, ...]:
     return ()
 
 
 POOL_EXHAUSTION = Fault(
     "pool_exhaustion", "pool_exhaustion", "recover", self_heals=False, draw=_leak_slots_draw, inject=_leak_slots,
-    undo=_free_slots, answers=_restart,
+    undo=_free_slots, present=_slots_gone, answers=_restart,
 )  # fmt: skip
 MEMORY_PRESSURE = Fault(
     "memory_pressure", "memory_pressure", "recover", self_heals=False, draw=_memory_draw, inject=_grow, undo=lift,
-    answers=_resize,
+    present=hidden, answers=_resize,
 )  # fmt: skip
 CACHE_FLUSH = Fault(
     "cache_flush", "cache_flush", "wait", self_heals=True, draw=_cache_draw, inject=_flush, undo=_warm,
-    answers=_no_command,
+    present=_cold, answers=_no_command,
 )  # fmt: skip

@@ -29,11 +29,15 @@ def _undo(world: World, draw: Draw) -> None:
     world.check_certificates()
 
 
+def _present(world: World, draw: Draw) -> bool:
+    return world.certificates[draw.names["certificate"]] == draw.numbers["ends_s"]
+
+
 def _answers(_world: World, draw: Draw) -> tuple[Answer, ...]:
     return (Answer(kind="ticket.open", target=draw.entity),)
 
 
 CERTIFICATE_EXPIRY = Fault(
     "certificate_expiry", "certificate_expiry", "escalate", self_heals=False, draw=_draw, inject=_inject, undo=_undo,
-    answers=_answers,
+    present=_present, answers=_answers,
 )  # fmt: skip

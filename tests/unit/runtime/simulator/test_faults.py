@@ -54,6 +54,18 @@ def test_a_fault_hurts_and_its_undo_heals(world: World, name: str):
     assert hurting(world) == ()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cause_is_there_from_inject_to_undo(world: World, name: str):
+    drawn = faults.draw(world, name, 1)
+    assert not faults.present(world, drawn)
+    faults.inject(world, drawn)
+    run(world, 1)
+    assert faults.present(world, drawn)
+    faults.undo(world, drawn)
+    run(world, 1)
+    assert not faults.present(world, drawn)
+
+
 @pytest.mark.parametrize("name", LASTING)
 def test_a_lasting_fault_does_not_heal_by_itself(world: World, name: str):
     strike(world, name)
