@@ -6,7 +6,7 @@ import numpy as np
 
 from domain.errors import Invalid
 from runtime.simulator.flow import CallGraph, Ints
-from runtime.simulator.plant import Plant
+from runtime.simulator.plant import EDGE_FIELDS, Plant
 from runtime.simulator.pricing import SKUS
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import CallSpec, ServiceSpec, WorldSpec
@@ -47,6 +47,14 @@ class Layout:
         if service not in self.service_index:
             raise Invalid(f"no such service in this world: {service}", reason="unknown_service")
         return [self.workload_of[service, r] for r in self.regions if (service, r) in self.workload_of]
+
+    def edges(self, *, caller: str | None = None, callee: str | None = None) -> list[int]:
+        """Edges from a caller, to a callee, or between both, over all regions; empty where there is no such call."""
+        return [
+            edge
+            for edge, (source, target) in enumerate(self.edge_calls)
+            if caller in (None, source) and callee in (None, target)
+        ]
 
 
 def build_layout(spec: WorldSpec) -> Layout:
@@ -125,4 +133,5 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         contention=np.full(len(spec.node_pools), 10.0 * spec.laws.contention),
         route=np.ones(edges),
         cached_edge=cached,
+        **{name: np.zeros(edges) for name in EDGE_FIELDS},
     )

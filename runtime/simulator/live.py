@@ -10,7 +10,7 @@ import numpy as np
 from domain.desired import ServiceState
 from domain.policies import ScalingPolicy
 from runtime.simulator.layout import Layout
-from runtime.simulator.plant import Plant
+from runtime.simulator.plant import EDGE_FIELDS, Plant
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
 
@@ -53,7 +53,10 @@ class Rollout:
 
 @dataclass(slots=True, frozen=True)
 class Modifier:
-    """A hidden change of one plant field on some columns: value * factor + add, until removed."""
+    """A hidden change of one plant field on some columns: value * factor + add, until removed.
+
+    Columns are workloads (`Layout.columns`), or call edges (`Layout.edges`) for the fields in `plant.EDGE_FIELDS`.
+    """
 
     field: str
     columns: tuple[int, ...]
@@ -102,6 +105,7 @@ class Live:
                 array: Floats = getattr(plant, change.field)
                 columns = list(change.columns)
                 array[columns] = array[columns] * change.factor + change.add
+                plant.undisturbed &= change.field not in EDGE_FIELDS
         if self._route is None:
             self._route = self._routes(plant)
         plant.route = self._route

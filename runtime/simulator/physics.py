@@ -49,7 +49,8 @@ def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Rea
     """Advance `state` in place by one step of `dt_s` under external `demand` (requests per second per workload)."""
     graph = plant.graph
     miss = np.where(plant.cached_edge > 0, (1.0 - state.cache_hit[graph.caller]), 1.0)
-    arrivals = graph.push_down(demand, plant.route * state.attempts * miss, state.accepted)
+    sent = plant.route * state.attempts * miss
+    arrivals = graph.push_down(demand, sent if plant.undisturbed else sent * plant.reach(), state.accepted)
     memory = _memory(plant, state, arrivals, dt_s)
     station = _station(plant, state, arrivals, memory, dt_s)
     oom = (memory >= plant.memory_limit_mib).astype(np.float64)
@@ -134,6 +135,15 @@ def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, 
     )
 
 
+class _Way:
+    """What happens to calls between caller and callee, per edge; built only where something does."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.mean_s = plant.way_ms / 1000.0
+        self.variance = (plant.jitter_ms / 1000.0) ** 2
+        self.reach, self.unreachable = plant.reach(), plant.unreachable
+
+
 class _Answers:
     """Response moments and failure shares, folded from the leaves up, one layer of callers at a time."""
 
@@ -148,6 +158,7 @@ class _Answers:
         self.failure = own
         self.timed_out = np.zeros_like(own)
         self.downstream = np.zeros_like(own)
+        self.way = None if plant.undisturbed else _Way(plant)
 
     def fold(self, layer: Layer) -> None:
         """Add what callees answer to their callers: mean, variance, failures, timeouts and retry attempts."""
@@ -156,9 +167,16 @@ class _Answers:
         calls = self.calls[edges]
         mean, variance = self.mean[callee], self.variance[callee]
         timeout, retries, budget = self.timeout_s[edges], self.retries[edges], self.budget[edges]
+        if self.way is not None:
+            mean, variance = mean + self.way.mean_s[edges], variance + self.way.variance[edges]
         median, sigma = lognormal_shape(mean, variance)
         late = share_above(timeout, median, sigma)
         failed = 1.0 - (1.0 - self.failure[callee]) * (1.0 - late)
+        if self.way is not None:
+            reach, unreachable = self.way.reach[edges], self.way.unreachable[edges]
+            failed, late = 1.0 - reach * (1.0 - failed), reach * late
+            # What is not resolved or turned away is known at once; what gets no answer costs the whole timeout.
+            mean, variance = reach * np.minimum(mean, timeout) + unreachable * timeout, reach * variance
         attempts = np.minimum(attempts_until_success(failed, retries), budget)
         self.state.attempts[edges] = attempts
         lost = np.where(attempts < budget, failed ** (retries + 1.0), failed)

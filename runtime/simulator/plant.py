@@ -11,6 +11,9 @@ import numpy as np
 from runtime.simulator.flow import CallGraph, Ints
 from runtime.simulator.queueing import Floats
 
+EDGE_FIELDS = ("way_ms", "jitter_ms", "unresolved", "unauthorised", "unreachable")
+"""What can befall a call between caller and callee; everything else about it belongs to one of the two."""
+
 
 @dataclass(slots=True)
 class Plant:
@@ -57,11 +60,27 @@ class Plant:
     """(edges,) share of the caller's calls that goes to this callee's region."""
     cached_edge: Floats
     """(edges,) 1 where the call is made on a cache miss only."""
+    way_ms: Floats
+    """(edges,) extra time on the way to the callee and back, per attempt."""
+    jitter_ms: Floats
+    """(edges,) standard deviation of that time."""
+    unresolved: Floats
+    """(edges,) attempts that fail at once because the callee's name does not resolve."""
+    unauthorised: Floats
+    """(edges,) attempts that the callee turns away at once for their credential, before it does any work."""
+    unreachable: Floats
+    """(edges,) attempts that get no answer at all: the caller waits for its whole timeout."""
+    undisturbed: bool = True
+    """No call is slowed, lost or turned away on its way: the five fields above are zero."""
 
     def copy(self) -> "Plant":
         """A copy whose arrays may be written."""
-        arrays = {f.name: getattr(self, f.name).copy() for f in fields(self) if f.name != "graph"}
+        arrays = {f.name: getattr(self, f.name).copy() for f in fields(self) if f.name not in {"graph", "undisturbed"}}
         return replace(self, **arrays)
+
+    def reach(self) -> Floats:
+        """(edges,) share of attempts that the callee gets to work on."""
+        return (1.0 - self.unresolved) * (1.0 - self.unauthorised) * (1.0 - self.unreachable)
 
 
 @dataclass(slots=True)
