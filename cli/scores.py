@@ -18,7 +18,7 @@ def dataset(name: str, path: Path, predictions: Path | None, rescore: Path | Non
     from evals.datasets import run
 
     with ProgressBar(None, quiet=as_json, title=name) as bar:
-        report = run(name, path, rescore, progress=lambda p: bar(p.done, p.case, p.total or None))
+        report = run(name, path, rescore=rescore, progress=lambda p: bar(p.done, p.case, p.total or None))
     if predictions is not None:
         predictions.write_text(report.prediction_lines(), encoding="utf-8")
     if as_json:
@@ -30,14 +30,21 @@ def dataset(name: str, path: Path, predictions: Path | None, rescore: Path | Non
 
 def _show(report: "DatasetReport") -> None:
     table = Table(title=f"{report.dataset}: {report.cases} cases, {report.source}, {report.seconds_total:.0f} s")
-    for heading in ("part", "metric", "who", "value", "95 % interval", "cases"):
+    for heading in ("part", "metric", "who", "value", "unit", "95 % interval", "target", "cases"):
         table.add_column(heading)
     for row in report.rows:
         interval = "" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
-        table.add_row(row.part, row.metric, row.who, f"{row.value:.3f}", interval, str(row.total or ""))
+        target = "" if row.target is None else f"{shown(row.target)} {'met' if row.met else 'MISSED'}"
+        cells = (row.part, row.metric, row.author, shown(row.value), row.unit, interval, target, str(row.total or ""))
+        table.add_row(*cells)
     render.console.print(table)
     for note in report.notes:
         render.console.print(note, markup=False)
+
+
+def shown(value: float) -> str:
+    """Return a figure with as many digits as one compares."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
 
 
 def closed_loop(seed: int, seeds: int, *, controls: bool, as_json: bool) -> int:

@@ -22,7 +22,7 @@ from domain.ids import PrincipalId
 from domain.incidents import Incident
 from domain.intake import LogRecord, MetricPoint, SpanRecord
 from domain.principals import EventSourceKey
-from evals.datasets import Case, Progress, dataset
+from evals.datasets import Case, Progress, recordings
 from evals.datasets.feeds import SOURCE, TENANT, Feed, Lines, feed_of, instant
 from evals.datasets.nezha_lines import nezha_lines
 from grounding.vectors import MemoryVectors
@@ -112,9 +112,9 @@ def replay(
     name: str, path: Path, case: str | None = None, *, progress: Callable[[Progress], None] | None = None
 ) -> ReplayReport:
     """Replay the named case, or every case in which something was noticed. Raises Invalid, NotFound."""
-    wanted = _wanted(dataset(name).case_ids(path), case)
+    wanted = _wanted(recordings(name).case_ids(path), case)
     done: list[CaseReplayed] = []
-    for one in dataset(name).cases(path):
+    for one in recordings(name).cases(path):
         if one.case_id in wanted:
             done.append(replay_case(feed_of(one, LINES[name](path, one) if name in LINES else None)))
             if progress is not None:

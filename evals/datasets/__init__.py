@@ -1,20 +1,24 @@
-"""Public data sets: one file each, one line in the table below. Floor and record stand beside every figure."""
+"""Public data sets: one file each, one line in the table below. Floor and record stand beside every figure.
 
-from collections.abc import Callable
+The interface is `Dataset` in `scoring.py`. A set of recorded telemetry gives cases and is wrapped in `Diagnosed`.
+"""
+
 from pathlib import Path
 from time import perf_counter
 
 from domain.errors import NotFound
-from evals.datasets.cases import Case, Dataset, Diagnoser, predict
-from evals.datasets.diagnosing import agent_diagnosis
-from evals.datasets.floors import zscore_ranking
+from evals.datasets.cases import Case, Telemetry
+from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.nezha import Nezha
 from evals.datasets.petshop import PetShop
-from evals.datasets.scoring import DatasetReport, Prediction, Progress, read_predictions, require_all
+from evals.datasets.scoring import Dataset, DatasetReport, Progress, Told, unheard
 
-DATASETS: tuple[Dataset, ...] = (PetShop(), Nezha())
+DATASETS: tuple[Dataset, ...] = (
+    Diagnosed(PetShop()),
+    Diagnosed(Nezha()),
+)
 
-__all__ = ["DATASETS", "Case", "DatasetReport", "Diagnoser", "Progress", "dataset", "run"]
+__all__ = ["DATASETS", "Case", "DatasetReport", "Progress", "dataset", "recordings", "report", "run"]
 
 
 def dataset(name: str) -> Dataset:
@@ -25,37 +29,32 @@ def dataset(name: str) -> Dataset:
     raise NotFound(f"no data set {name!r}; known: {', '.join(one.name for one in DATASETS)}")
 
 
-def run(
-    name: str,
-    path: Path,
-    predictions: Path | None = None,
-    *,
-    diagnoser: Diagnoser = agent_diagnosis,
-    progress: Callable[[Progress], None] | None = None,
-) -> DatasetReport:
-    """Score a data set under `path`: with given predictions (JSON lines), else with the diagnoser's own.
+def recordings(name: str) -> Telemetry:
+    """Return the cases of a data set of recorded telemetry; NotFound when the set holds none."""
+    one = dataset(name)
+    if not isinstance(one, Diagnosed):
+        raise NotFound(f"{name} holds no recorded telemetry")
+    return one.telemetry
+
+
+def run(name: str, path: Path, *, rescore: Path | None = None, progress: Told = unheard) -> DatasetReport:
+    """Score a data set under `path`: our own predictions, or those of the `rescore` file (JSON lines).
 
     Raises Invalid when a case has no prediction or the layout is not the data set's.
     """
+    return report(dataset(name), path, rescore=rescore, progress=progress)
+
+
+def report(one: Dataset, path: Path, *, rescore: Path | None = None, progress: Told = unheard) -> DatasetReport:
+    """Run a data set and say what was scored and how long it took."""
     began = perf_counter()
-    chosen = dataset(name)
-    ids = chosen.case_ids(path)
-    given = read_predictions(predictions) if predictions is not None else {}
-    if predictions is not None:
-        require_all(given, ids)
-    ours: dict[str, Prediction] = {}
-    floor: dict[str, Prediction] = {}
-    for done, case in enumerate(chosen.cases(path), start=1):
-        packs = case.packs()
-        ours[case.case_id] = given[case.case_id] if predictions is not None else predict(case, packs, diagnoser)
-        floor[case.case_id] = Prediction(case=case.case_id, ranked=case.named(zscore_ranking(packs[0])))
-        if progress is not None:
-            progress(Progress(done, len(ids), case.case_id))
+    scored = one.run(path, rescore=rescore, progress=progress)
     return DatasetReport(
-        dataset=name,
-        source="predictions file" if predictions is not None else "own diagnosis",
-        cases=len(ids),
+        dataset=one.name,
+        source="own" if rescore is None else "predictions file",
+        cases=scored.cases,
         seconds_total=round(perf_counter() - began, 3),
-        rows=chosen.score(path, ours, floor),
-        predictions=tuple(ours.values()),
+        rows=scored.rows,
+        notes=scored.notes,
+        lines=tuple(scored.lines),
     )

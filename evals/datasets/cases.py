@@ -1,17 +1,29 @@
-"""A case is telemetry and what was noticed; a diagnoser turns its pack into a diagnosis; labels stay elsewhere."""
+"""A case is telemetry and what was noticed; a prediction is who is to blame for it; labels stay elsewhere."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
 from typing import Protocol
 
-from domain.evidence import Diagnosis, EvidencePack
-from evals.datasets.recorded import Recording, SymptomSeen
-from evals.datasets.scoring import Prediction, Row
+from pydantic import Field
 
-Diagnoser = Callable[[EvidencePack], Diagnosis]
-"""The agent's own diagnosis; injected, so that a sabotaged one can be scored as well."""
+from domain.base import Frozen
+from domain.evidence import EvidencePack
+from evals.datasets.recorded import Recording, SymptomSeen
+from evals.datasets.scoring import Row
+
+
+class Prediction(Frozen):
+    """One line: the case, entities best first (none when nobody is to blame), seconds taken."""
+
+    case: str
+    ranked: tuple[tuple[str, float], ...]
+    seconds: float = Field(default=0.0, ge=0)
+
+
+def hit_at(prediction: Prediction, truth: str, k: int) -> bool:
+    """Tell whether the truth is among the first k."""
+    return truth in [entity for entity, _ in prediction.ranked[:k]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +45,11 @@ class Case:
         return tuple((self.names.get(entity, entity), score) for entity, score in ranked)
 
 
-class Dataset(Protocol):
-    """One public data set: its cases, its labels, and the rows that score predictions."""
+class Telemetry(Protocol):
+    """A public data set of recorded telemetry: its cases, its labels, and the rows that score predictions."""
 
     name: str
+    places: str
 
     def cases(self, path: Path) -> Iterator[Case]:
         """Yield the cases under `path`; nothing of the labels is in them."""
@@ -51,16 +64,3 @@ class Dataset(Protocol):
     ) -> tuple[Row, ...]:
         """Read the labels and return the rows for our predictions, the floor's, and the record."""
         ...
-
-
-def predict(case: Case, packs: Sequence[EvidencePack], diagnoser: Diagnoser) -> Prediction:
-    """Diagnose one case; `seconds` is the diagnosis alone, without building the packs."""
-    seconds = 0.0
-    ranked: tuple[tuple[str, float], ...] = ()
-    for pack in packs:
-        began = perf_counter()
-        ranked = diagnoser(pack).ranked
-        seconds += perf_counter() - began
-        if ranked:
-            break
-    return Prediction(case=case.case_id, ranked=case.named(ranked), seconds=round(seconds, 4))

@@ -1,62 +1,53 @@
-"""Predictions as JSON lines, hit rates with intervals, and the rows a report prints: ours, floor, record."""
+"""What every data set answers with: rows of figures (ours, floors, records, targets) and the predictions behind them.
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+A data set is one class with a `name`, the `places` it lies at below a data folder, and `run`: read the inputs, make
+predictions (or read them back from `rescore`), read the labels last, return `Scored`. `evals.datasets.run` times it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, SerializeAsAny, computed_field
 
 from domain.base import Frozen
-from domain.errors import Invalid
+
+Who = Literal["ours", "floor", "record"]
+"""A floor is a trivial rule computed here on the same cases; a record is a published figure."""
 
 
-class Prediction(Frozen):
-    """One line: the case, entities best first (none when nobody is to blame), seconds taken."""
+class Row(Frozen):
+    """One figure of one part. The interval is given where the figure is a share that was counted here."""
 
-    case: str
-    ranked: tuple[tuple[str, float], ...]
-    seconds: float = Field(default=0.0, ge=0)
+    metric: str
+    part: str = "all"
+    who: Who = "ours"
+    name: str = ""
+    """Which rule (floor), or whose and on what (record)."""
+    value: float
+    unit: str = "share"
+    better: Literal["higher", "lower"] = "higher"
+    target: float | None = None
+    """What we promise, on our own rows: at least (at most, where lower is better) this."""
+    hits: int | None = None
+    total: int | None = None
+    low: float | None = None
+    high: float | None = None
 
+    @computed_field
+    @property
+    def met(self) -> bool | None:
+        """Tell whether the target is met; None without a target."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.better == "higher" else self.value <= self.target
 
-_LINE = TypeAdapter(Prediction)
-
-
-def read_predictions(path: Path) -> dict[str, Prediction]:
-    """Read JSON lines. A malformed line or a case given twice is Invalid."""
-    found: dict[str, Prediction] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            one = _LINE.validate_json(line)
-        except ValidationError as error:
-            raise Invalid(
-                f"{path.name} line {number}: {error.error_count()} errors, {error.errors()[0]['msg']}"
-            ) from error
-        if one.case in found:
-            raise Invalid(f"{path.name} line {number}: case {one.case} is given twice")
-        found[one.case] = one
-    return found
-
-
-def prediction_lines(predictions: Iterable[Prediction]) -> str:
-    """Return predictions as JSON lines."""
-    return "".join(
-        json.dumps({"case": one.case, "ranked": [list(pair) for pair in one.ranked], "seconds": one.seconds}) + "\n"
-        for one in predictions
-    )
-
-
-def require_all(predictions: Mapping[str, Prediction], cases: Sequence[str]) -> None:
-    """Raise Invalid when a case has no prediction: silence must be said, not left out."""
-    missing = [case for case in cases if case not in predictions]
-    if missing:
-        raise Invalid(
-            f"{len(missing)} of {len(cases)} cases have no prediction, first: {missing[0]}", reason="missing_case"
-        )
+    @property
+    def author(self) -> str:
+        """Return who, with the rule or source in brackets."""
+        return f"{self.who} ({self.name})" if self.name else self.who
 
 
 class Interval(NamedTuple):
@@ -77,55 +68,17 @@ def wilson(hits: int, total: int, z: float = 1.959964) -> Interval:
     return Interval((middle - width) / scale, (middle + width) / scale)
 
 
-class Row(Frozen):
-    """One figure of one part: value in [0, 1] with its interval when it was counted here, without when published."""
-
-    metric: str
-    part: str
-    who: str
-    value: float
-    hits: int | None = None
-    total: int | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-def counted(metric: str, part: str, who: str, outcomes: Sequence[bool]) -> Row:
+def counted(
+    metric: str, part: str, outcomes: Sequence[bool], *, who: Who = "ours", name: str = "", target: float | None = None
+) -> Row:
     """Return the row of a share counted over cases."""
     hits, total = sum(outcomes), len(outcomes)
     low, high = wilson(hits, total)
     value = hits / total if total else 0.0
-    return Row(metric=metric, part=part, who=who, value=value, hits=hits, total=total, low=low, high=high)
-
-
-def published(metric: str, part: str, value: float) -> Row:
-    """Return the row of a published figure."""
-    return Row(metric=metric, part=part, who="record", value=value)
-
-
-def hit_at(prediction: Prediction, truth: str, k: int) -> bool:
-    """Tell whether the truth is among the first k."""
-    return truth in [entity for entity, _ in prediction.ranked[:k]]
-
-
-class DatasetReport(Frozen):
-    """All rows of one data set, what they were counted on, and the predictions behind them."""
-
-    dataset: str
-    source: str
-    cases: int
-    seconds_total: float
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
-    predictions: tuple[Prediction, ...] = ()
-
-    def to_json(self) -> str:
-        """Return the report without the predictions as JSON."""
-        return self.model_dump_json(exclude={"predictions"}, indent=2)
-
-    def prediction_lines(self) -> str:
-        """Return the predictions as JSON lines."""
-        return prediction_lines(self.predictions)
+    return Row(
+        metric=metric, part=part, who=who, name=name, value=value, target=target,
+        hits=hits, total=total, low=low, high=high,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +88,66 @@ class Progress:
     done: int
     total: int
     case: str
+
+
+Told = Callable[[Progress], None]
+
+
+def unheard(progress: Progress) -> None:
+    """Take progress that nobody looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a data set returns: number of cases, rows, and predictions as closed shapes, one JSON line each."""
+
+    cases: int
+    rows: tuple[Row, ...]
+    lines: Sequence[Frozen] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+class Dataset(Protocol):
+    """One public data set."""
+
+    @property
+    def name(self) -> str:
+        """Return the name it is called by."""
+        ...
+
+    @property
+    def places(self) -> str:
+        """Return a glob below a data folder for what `run` takes as path (`nezha/*.tar.xz`); every match is scored."""
+        ...
+
+    def run(self, path: Path, *, rescore: Path | None = None, progress: Told = unheard) -> Scored:
+        """Score our predictions, or those of the `rescore` file (JSON lines).
+
+        Labels are read for scoring only. Raises Invalid when a case has no prediction, or the layout is another one.
+        """
+        ...
+
+
+class DatasetReport(Frozen):
+    """All rows of one data set, what they were counted on, and the predictions behind them."""
+
+    dataset: str
+    source: Literal["own", "predictions file"]
+    cases: int
+    seconds_total: float
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    lines: tuple[SerializeAsAny[Frozen], ...] = Field(default=(), exclude=True, repr=False)
+
+    @property
+    def missed(self) -> tuple[Row, ...]:
+        """Return our rows whose target is not met."""
+        return tuple(row for row in self.rows if row.met is False)
+
+    def to_json(self) -> str:
+        """Return the report without the predictions as JSON."""
+        return self.model_dump_json(indent=2)
+
+    def prediction_lines(self) -> str:
+        """Return the predictions as JSON lines."""
+        return "".join(line.model_dump_json() + "\n" for line in self.lines)

@@ -34,7 +34,18 @@ TABLES = (
     Table(
         "evals/datasets",
         shared=frozenset(
-            {"cases", "diagnosing", "feeds", "floors", "naming", "nezha_archive", "nezha_lines", "recorded", "scoring"}
+            [
+                "cases",
+                "diagnosing",
+                "feeds",
+                "floors",
+                "lines",
+                "naming",
+                "nezha_archive",
+                "nezha_lines",
+                "recorded",
+                "scoring",
+            ]
         ),
     ),
     Table("governance/policies"),

@@ -10,7 +10,7 @@ from domain.ids import PrincipalId
 from domain.principals import Principal, RoleGrant
 from domain.runtime_api import OperationRecord
 from domain.topology import EntityRef
-from evals.datasets import dataset, run
+from evals.datasets import recordings, run
 from evals.datasets.feeds import ENVIRONMENT, TENANT, feed_of
 from evals.replay import LINES, SENDER, replay
 from grounding.vectors import MemoryVectors
@@ -28,7 +28,7 @@ def order(ranked):
 
 
 def scored(name, path):
-    return {one.case: order(one.ranked) for one in run(name, path).predictions}
+    return {one.case: order(one.ranked) for one in run(name, path).lines}
 
 
 def replayed(report):
@@ -40,7 +40,7 @@ def blank_seconds(report):
 
 
 def feeds(name, path):
-    for case in dataset(name).cases(path):
+    for case in recordings(name).cases(path):
         yield feed_of(case, LINES[name](path, case) if name in LINES else None)
 
 

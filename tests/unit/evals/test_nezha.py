@@ -20,7 +20,7 @@ def test_own_diagnosis_finds_the_slow_services(nezha):
     report = run("nezha", nezha())
 
     assert values(report)["AS@1"] == 1.0
-    assert [one.ranked[0][0] for one in report.predictions] == ["ts-seat-service", "ts-order-service"]
+    assert [one.ranked[0][0] for one in report.lines] == ["ts-seat-service", "ts-order-service"]
 
 
 def test_labels_do_not_reach_the_diagnosis(nezha):
@@ -30,7 +30,7 @@ def test_labels_do_not_reach_the_diagnosis(nezha):
 
     swapped = run("nezha", swapped_path)
 
-    assert [one.ranked for one in honest.predictions] == [one.ranked for one in swapped.predictions]
+    assert [one.ranked for one in honest.lines] == [one.ranked for one in swapped.lines]
     assert values(swapped)["AS@1"] == 0.0
 
 

@@ -8,6 +8,7 @@ import pytest
 from domain.errors import Invalid, NotFound
 from domain.evidence import Diagnosis
 from evals.datasets import dataset, run
+from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.petshop import PetShop, read_sheet
 
 NORMAL = tuple(f"normal/{row}" for row in range(120, 236, 5))
@@ -30,15 +31,15 @@ def test_own_diagnosis_finds_the_causes_and_stays_quiet(petshop):
     assert rows(report)["top-1 recall", "all"] == 1.0
     assert rows(report)["top-1 recall", "train latency"] == 1.0
     assert rows(report)["specificity", "normal"] >= 0.9
-    assert rows(report, "floor (z-score)")["specificity", "normal"] == 0.0
-    assert {row.who for row in report.rows} == {"ours", "floor (z-score)", "record"}
+    assert rows(report, "floor")["specificity", "normal"] == 0.0
+    assert {row.who for row in report.rows} == {"ours", "floor", "record"}
     assert json.loads(report.to_json())["cases"] == len(NORMAL) + 4
 
 
 def test_answers_use_the_data_sets_own_names(petshop):
     report = run("petshop", petshop())
 
-    named = {one.case: one.ranked for one in report.predictions}
+    named = {one.case: one.ranked for one in report.lines}
     assert named["test/issue_1"][0][0] == "Search Service"
 
 
@@ -46,16 +47,14 @@ def test_column_order_changes_nothing(petshop):
     plain = run("petshop", petshop())
     turned = run("petshop", petshop(order=list(np.random.default_rng(1).permutation(12)), name="turned"))
 
-    assert [[e for e, _ in one.ranked] for one in plain.predictions] == [
-        [e for e, _ in one.ranked] for one in turned.predictions
-    ]
+    assert [[e for e, _ in one.ranked] for one in plain.lines] == [[e for e, _ in one.ranked] for one in turned.lines]
 
 
 def test_labels_do_not_reach_the_diagnosis(petshop):
     honest = run("petshop", petshop())
     swapped = run("petshop", petshop(labels=dict.fromkeys(("train/issue_0", "test/issue_0"), "Site"), name="swapped"))
 
-    assert [one.ranked for one in honest.predictions] == [one.ranked for one in swapped.predictions]
+    assert [one.ranked for one in honest.lines] == [one.ranked for one in swapped.lines]
     assert rows(swapped)["top-1 recall", "all"] == 0.5
 
 
@@ -80,7 +79,7 @@ def test_the_baseline_is_the_first_half_only(petshop):
 def test_an_accuser_of_everybody_scores_no_specificity(petshop):
     blame = Diagnosis(verdict="cause_found", ranked=(("service/Table", 1.0),))
 
-    report = run("petshop", petshop(), diagnoser=lambda pack: blame)
+    report = Diagnosed(PetShop(), lambda pack: blame).run(petshop())
 
     assert rows(report)["specificity", "normal"] == 0.0
     assert rows(report)["top-1 recall", "all"] == 0.5
@@ -90,10 +89,10 @@ def test_given_predictions_are_scored_and_must_be_complete(petshop, tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_text(run("petshop", petshop()).prediction_lines())
 
-    assert rows(run("petshop", petshop(), path))["top-1 recall", "all"] == 1.0
+    assert rows(run("petshop", petshop(), rescore=path))["top-1 recall", "all"] == 1.0
     path.write_text("\n".join(path.read_text().splitlines()[1:]) + "\n")
     with pytest.raises(Invalid, match="no prediction, first: test/issue_0"):
-        run("petshop", petshop(), path)
+        run("petshop", petshop(), rescore=path)
 
 
 def test_progress_is_reported_per_case(petshop):
