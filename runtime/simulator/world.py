@@ -58,6 +58,8 @@ class World:
         self.state = PlantState.fresh(self.plant, self.cluster.ready)
         laws = spec.laws
         self.autoscaler = Autoscaler(laws.autoscaler_interval_s, laws.autoscaler_lag_s, [self.cluster.desired])
+        self.autoscaling = True
+        """False freezes every autoscaler: what a baseline without any reaction lives with."""
         self._next_scaling_s = laws.autoscaler_interval_s
         self.history = History(
             steps=spec.retention_steps, workloads=self.layout.size, nodes=len(self.cluster.nodes),
@@ -114,7 +116,7 @@ class World:
         self.elapsed_s += self.spec.step_s
         used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
         self.history.append(readings, self.state.ready, self.cluster.desired, self.cluster.nodes_up, used)
-        if self.elapsed_s >= self._next_scaling_s:
+        if self.autoscaling and self.elapsed_s >= self._next_scaling_s:
             self._next_scaling_s += self.spec.laws.autoscaler_interval_s
             self._autoscale(readings.cpu_cores)
         for finding in self.sensors.observe(readings, self.state.ready, self.cluster.desired):
