@@ -11,30 +11,18 @@ from domain.ids import EnvironmentId
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency, RuntimeTenantBinding
 from domain.topology import Slo
+from runtime.simulator.names import Names
 from runtime.simulator.spec import CallSpec, Laws, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
 from runtime.simulator.streams import stream
 from runtime.simulator.tuning import tuned
 
-_FIRST = (
-    "amber",
-    "birch",
-    "cobalt",
-    "delta",
-    "ember",
-    "fjord",
-    "glade",
-    "harbor",
-    "iris",
-    "juniper",
-    "kestrel",
-    "lumen",
-)
-_SECOND = ("orders", "users", "search", "feed", "ledger", "stock", "quotes", "media", "routes", "mail", "jobs", "rules")
 _REGIONS = (
     ("eastus", "westus", 370.0, -5.0),
     ("francecentral", "francesouth", 45.0, 1.0),
     ("uksouth", "ukwest", 210.0, 0.0),
 )
+# Which entry services are workers that nobody scales (see `_special`).
+WORKERS = (0, 1)
 _ISOLATION = ("dedicated", "pooled", "shared")
 ANY_POLICY = ScalingPolicy(min_replicas=2, max_replicas=4, target_cpu_utilisation=0.6)
 
@@ -46,8 +34,9 @@ def random_world(
     rng = stream(seed, "world")
     first, second, grid, offset = _REGIONS[int(rng.integers(len(_REGIONS)))]
     regions = (first, second) if paired else (first,)
-    owners = [f"{_FIRST[k % 12]}-{_word(rng)}" for k in rng.permutation(12)[:tenants]]
-    rows = _services(rng, services, owners, regions)
+    names = Names(stream(seed, "names"))
+    owners = names.tenants(tenants)
+    rows = _services(rng, names, services, owners, regions)
     start = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=int(rng.integers(24 * 5)))
     prefixes = _pools(services)
     pools = [f"{prefix}-{region}" for prefix in prefixes for region in regions]
@@ -73,6 +62,25 @@ def random_world(
     )  # fmt: skip
 
 
+def foreign_laws(seed: int) -> Laws:
+    """Laws of nature that an evaluation world obeys and the twin was never told.
+
+    Ranges: service times from smoother to twice as variable as exponential; retry budgets as in Finagle and the SRE
+    book (10 % to 30 %) or none; autoscalers from the Kubernetes default of 15 s to slow metric pipelines.
+    """
+    rng = stream(seed, "laws")
+    return Laws(
+        service_variability=float(rng.uniform(0.6, 2.0)),
+        retry_budget=float(rng.uniform(0.1, 0.3)) if rng.random() < 0.5 else None,
+        autoscaler_interval_s=float(rng.choice([15.0, 30.0, 60.0])),
+        autoscaler_lag_s=float(rng.choice([0.0, 30.0, 60.0, 120.0])),
+        startup_factor=float(rng.uniform(0.6, 2.0)),
+        demand_noise=float(rng.uniform(0.03, 0.08)),
+        metric_noise=float(rng.uniform(0.01, 0.04)),
+        contention=float(rng.uniform(0.6, 1.6)),
+    )
+
+
 def _pools(services: int) -> tuple[str, ...]:
     """Pools of at most a few hundred nodes each, as cloud limits on node pools demand."""
     return ("shared", *(("own",) if services <= 800 else tuple(f"own{k}" for k in range(services // 300))))
@@ -86,22 +94,17 @@ def _binding(tenant: str, index: int, regions: tuple[str, ...]) -> RuntimeTenant
     })  # fmt: skip
 
 
-def _word(rng: np.random.Generator) -> str:
-    return _SECOND[int(rng.integers(len(_SECOND)))]
-
-
 def _services(
-    rng: np.random.Generator, count: int, owners: list[str], regions: tuple[str, ...]
+    rng: np.random.Generator, names: Names, count: int, owners: list[str], regions: tuple[str, ...]
 ) -> tuple[ServiceSpec, ...]:
     """Layers from the deepest up, each service calling one to four of the layers below it."""
     shares = {"external": 0.06, "store": 0.2, "middle": 0.5, "entry": 0.24}
     done: dict[str, list[ServiceSpec]] = {"external": [], "store": [], "middle": [], "entry": []}
-    number = 0
     for layer, share in shares.items():
-        for _ in range(max(3 if layer == "entry" else 2, round(count * share))):
+        for index in range(max(3 if layer == "entry" else 2, round(count * share))):
             owner = owners[int(rng.integers(len(owners)))]
-            done[layer].append(_one(rng, layer, f"{_word(rng)}-{number:03d}", owner, done, regions))
-            number += 1
+            name = names.service("worker" if layer == "entry" and index in WORKERS else layer)
+            done[layer].append(_one(rng, layer, name, names.team(), owner, done, regions))
     _special(rng, done)
     _settle(rng, done, count)
     return tuple(s for rows in done.values() for s in rows)
@@ -111,6 +114,7 @@ def _one(
     rng: np.random.Generator,
     layer: str,
     name: str,
+    team: str,
     owner: str,
     done: dict[str, list[ServiceSpec]],
     regions: tuple[str, ...],
@@ -119,7 +123,7 @@ def _one(
     caches = layer == "middle" and rng.random() < 0.3
     base = {
         "id": name, "tenant": "platform" if layer in {"external", "store"} and rng.random() < 0.5 else owner,
-        "owner_team": f"team-{_FIRST[int(rng.integers(12))]}", "tier": int(rng.integers(0, 4)), "regions": regions,
+        "owner_team": team, "tier": int(rng.integers(0, 4)), "regions": regions,
         "node_pool": "shared" if rng.random() < 0.6 else "own", "external": layer == "external",
         "cpu_ms": float(rng.uniform(3.0, 20.0)), "io_ms": float(rng.uniform(1.0, 10.0)),
         "slo": Slo(availability_target=float(rng.choice([0.999, 0.9995]))),
@@ -163,7 +167,7 @@ def _settle(rng: np.random.Generator, done: dict[str, list[ServiceSpec]], count:
     if len(pools) == 2:
         return
     for layer, rows in done.items():
-        kept = {0, 1} if layer == "entry" else set[int]()
+        kept = set(WORKERS) if layer == "entry" else set[int]()
         for index, row in enumerate(rows):
             home = "shared" if index in kept else pools[1 + int(rng.integers(len(pools) - 1))]
             rows[index] = row.model_copy(update={"node_pool": home})
