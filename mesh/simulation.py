@@ -20,6 +20,7 @@ from grounding.vectors import Vectors
 from mesh.composition import Mesh, Parts, compose
 from mesh.crash import NO_CRASH
 from mesh.investigation import Redirect, as_proposed
+from mesh.on_call import Approver, OnCall
 from mesh.stages import Watcher, nobody
 from mesh.telemetry import Telemetry, in_memory
 from mesh.time import UlidIds, VirtualClock
@@ -35,6 +36,10 @@ WARM_UP = timedelta(hours=3, minutes=30)
 """What a world lives through before the loop looks at it: the baseline of an evidence pack, and half an hour."""
 
 
+async def nobody_answers() -> None:
+    """Nobody is on call: what waits for a person goes on waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """A world, its clock and the loop over it."""
@@ -45,6 +50,8 @@ class Simulation:
     reconcile: Callable[[], Awaitable[object]]
     """The runtime's own turn: overrides end, platform teams' writes are taken in, lagging targets follow."""
     step: Callable[[], Awaitable[None]]
+    people: Callable[[], Awaitable[None]] = nobody_answers
+    """Whoever is on call looks at what waits for an answer."""
 
     async def run(self, until: datetime, *, stop: Callable[[], bool] = lambda: False, loop: bool = True) -> None:
         """Advance to an instant, or until `stop` says so after a round. Without `loop` only the world moves."""
@@ -55,6 +62,7 @@ class Simulation:
             await self.reconcile()
             if loop:
                 await self.step()
+                await self.people()
 
     def deliver(self) -> int:
         """Hand what the world's platform sent to intake, each tenant's events under its own credential."""
@@ -79,7 +87,10 @@ class Choices:
     """What may differ between simulated runs."""
 
     autonomy: AutonomyLevel | None = None
-    """Override of every binding's level; None keeps them."""
+    """Override of every binding's level; None keeps them. `act` asks nobody about what policy lets run unattended; what
+    policy wants people asked about (unknown predictions, several tenants, high risk) still waits for a person."""
+    approver: Approver | None = None
+    """Who answers what waits for a person; None means that nobody does."""
     watcher: Watcher = nobody
     rehearsal: Rehearsal | None = None
     redirect: Redirect = as_proposed
@@ -120,7 +131,13 @@ async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choice
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)
-    return SimulatedMesh(mesh, world, clock, Simulation(world, clock, mesh.log, mesh.reconcile, mesh.loop.step))
+    people = nobody_answers
+    if choices.approver is not None:
+        on_call = OnCall(mesh, choices.approver)
+        on_call.introduce()
+        people = on_call.answer
+    simulation = Simulation(world, clock, mesh.log, mesh.reconcile, mesh.loop.step, people)
+    return SimulatedMesh(mesh, world, clock, simulation)
 
 
 def _world(spec: WorldSpec, seed: int, choices: Choices) -> World:
