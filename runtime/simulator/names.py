@@ -55,15 +55,15 @@ class Names:
 
     def service(self, role: str) -> str:
         """A new name for a service of a role (external, store, middle, entry, worker)."""
-        for _ in range(8):
-            name = self._one(_FORMS[role]).format(self._one(_SUBJECTS))
-            if name not in self._taken:
-                break
-        else:
-            # The plain names run out: large estates qualify by audience.
-            name = f"{name}-{len(self._taken)}"
+        name, tries = self._plain(role), 1
+        while name in self._taken:
+            # The plain names run out in a large estate: later ones are numbered.
+            name, tries = f"{self._plain(role)}-{tries}", tries + 1
         self._taken.add(name)
         return name
+
+    def _plain(self, role: str) -> str:
+        return self._one(_FORMS[role]).format(self._one(_SUBJECTS))
 
     def _one(self, words: tuple[str, ...]) -> str:
         return words[int(self._rng.integers(len(words)))]
