@@ -273,11 +273,11 @@ def install(plant: Plant, fitted: Fitted) -> None:
     plant.tls_failure = np.zeros_like(fitted.cpu_ms)
 
 
-def fresh_state(plant: Plant, fitted: Fitted) -> PlantState:
-    """The plant's state as it was when the readings were taken."""
-    state = PlantState.fresh(plant, fitted.ready)
-    state.leaked_mib = fitted.leaked_mib.copy()
-    state.leaked_slots = np.minimum(fitted.leaked_slots, plant.workers - 0.05)
+def fresh_state(plant: Plant, fitted: Fitted, *, copies: int = 1) -> PlantState:
+    """The plant's state as it was when the readings were taken; `plant` may be several copies side by side."""
+    state = PlantState.fresh(plant, np.tile(fitted.ready, copies))
+    state.leaked_mib = np.tile(fitted.leaked_mib, copies)
+    state.leaked_slots = np.minimum(np.tile(fitted.leaked_slots, copies), plant.workers - 0.05)
     return state
 
 

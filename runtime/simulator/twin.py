@@ -18,10 +18,9 @@ from runtime.simulator.layout import Layout
 from runtime.simulator.live import Live, Traits
 from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
-from runtime.simulator.twin_arms import Arm
 from runtime.simulator.twin_effects import Effect, effect_of
 from runtime.simulator.twin_model import bursts, picture, region_shares, usd_per_core_hour
-from runtime.simulator.twin_run import Guess, Run, Totals, run
+from runtime.simulator.twin_run import Guesses, Run, Totals, compare
 from runtime.simulator.windowed import RECENT, latest, quiet_minutes, read_window, since_last_break
 
 # A twin that explains less than 60 % of what it was fitted on is not asked about what it was not.
@@ -59,15 +58,15 @@ class Twin:
         except Invalid as reason:
             return Prediction(known=False, horizon_s=horizon_s, note=str(reason))
         quality = fitted.fitted.quality
-        changes = self._compare(fitted, effect, focus, horizon_s)
+        change = self._compare(fitted, effect, focus, horizon_s)
         note = "" if quality >= FIT_BOUND else f"fit {quality:.2f} is below {FIT_BOUND}"
         return Prediction(
             known=quality >= FIT_BOUND, horizon_s=horizon_s, fit=round(quality, 3), note=note,
-            slo_attainment=_quantity([c.attainment for c in changes]),
-            latency_p95_ms=_quantity([c.p95_ms for c in changes]),
-            error_rate=_quantity([c.errors for c in changes]),
-            cost_usd_per_hour=_quantity([c.cost_usd_per_hour for c in changes]),
-            carbon_g_per_hour=_quantity([c.carbon_g_per_hour for c in changes]),
+            slo_attainment=_quantity(change.attainment),
+            latency_p95_ms=_quantity(change.p95_ms),
+            error_rate=_quantity(change.errors),
+            cost_usd_per_hour=_quantity(change.cost_usd_per_hour),
+            carbon_g_per_hour=_quantity(change.carbon_g_per_hour),
         )  # fmt: skip
 
     def _fit(self, pack: EvidencePack, effect: Effect) -> _Fit:
@@ -97,17 +96,11 @@ class Twin:
             raise Invalid(f"nothing was read of {effect.service} before {past_end:%H:%M}")
         return _Fit(layout, live, fitted, before, usd_per_core_hour(pack, layout))
 
-    def _compare(self, fitted: _Fit, effect: Effect, focus: list[int], horizon_s: int) -> list[Totals]:
-        changes: list[Totals] = []
-        for k in range(self._draws):
-            guess = Guess.drawn(stream(self._seed, "twin", k), fitted.layout.size, horizon_s, fitted.fitted.quality)
-            traits = _traits(fitted, effect)
-            arms = [
-                run(Run(fitted.layout, fitted.live, fitted.fitted, fitted.price, focus), guess, arm, horizon_s)
-                for arm in (Arm(), effect.arm(traits))
-            ]
-            changes.append(arms[1].minus(arms[0]))
-        return changes
+    def _compare(self, fitted: _Fit, effect: Effect, focus: list[int], horizon_s: int) -> Totals:
+        rng, size, quality = stream(self._seed, "twin"), fitted.layout.size, fitted.fitted.quality
+        guesses = Guesses.drawn(rng, self._draws, size, horizon_s, quality)
+        shared = Run(fitted.layout, fitted.live, fitted.fitted, fitted.price, focus)
+        return compare(shared, guesses, effect.arm(_traits(fitted, effect)), horizon_s)
 
 
 def _since_change(
@@ -159,6 +152,6 @@ def _focus(pack: EvidencePack, proposal: Proposal, layout: Layout) -> list[int]:
     raise Invalid("neither the symptom nor the target is a service of the topology")
 
 
-def _quantity(values: list[float]) -> Quantity:
+def _quantity(values: Floats) -> Quantity:
     low, high = np.quantile(values, [0.05, 0.95])
     return Quantity(value=float(np.median(values)), low=float(low), high=float(high))

@@ -1,61 +1,73 @@
-"""One run of the twin over the horizon: fitted plant, guesses about what was not read, and the command's hand on it."""
+"""Runs of the twin over the horizon: fitted plant, guesses about what was not read, with and without the command.
 
-from dataclasses import dataclass, fields, replace
+All guesses and both arms are columns of one stacked plant, so a rehearsal costs one loop over time. Arrays are laid out
+as (arms, draws, workloads); arm 0 does nothing, arm 1 carries the command out, and both share every guess.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from runtime.simulator.fit import Fitted, fresh_state, install
 from runtime.simulator.layout import Layout
-from runtime.simulator.live import Live
+from runtime.simulator.live import Live, Scaling
 from runtime.simulator.physics import advance
 from runtime.simulator.plant import Plant, Readings
 from runtime.simulator.pricing import FULL_W_PER_CORE, IDLE_W_PER_CORE, PUE
 from runtime.simulator.queueing import Floats
-from runtime.simulator.twin_arms import SCALING_INTERVAL_S, Arm, Fleet, admitted, strike
+from runtime.simulator.stacking import stacked
+from runtime.simulator.twin_arms import ARMS, SCALING_INTERVAL_S, STEP_S, Arm, Fleet, Side, strike
 
-STEP_S = 10.0
+COMMAND = 1
+"""Index of the arm with the command."""
+
+
+@dataclass(slots=True)
+class Guesses:
+    """Draws of what readings cannot tell; both arms of a comparison get the same."""
+
+    cpu: Floats
+    """(draws, workloads) multipliers, like the next."""
+    io: Floats
+    demand: Floats
+    """(steps, draws, workloads) multipliers."""
+    startup_s: Floats
+    """(draws,), like the next."""
+    scaling_lag_s: Floats
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, draws: int, size: int, horizon_s: int, quality: float) -> "Guesses":
+        """Spreads: 4 % on fitted work and 8 % on delay where the fit is perfect, wider as it is worse.
+
+        Draws come in opposite pairs (antithetic variates), so that few of them have the right mean.
+        """
+        doubt = 1.0 + 5.0 * (1.0 - quality)
+        pairs, steps = (draws + 1) // 2, max(1, round(horizon_s / STEP_S))
+
+        def opposite(values: Floats) -> Floats:
+            return np.concatenate([values, -values], axis=-2)[..., :draws, :]
+
+        level = opposite(rng.normal(0.0, 0.03, (pairs, size)))
+        wander = opposite(np.cumsum(rng.normal(0.0, 0.006, (steps, pairs, size)), axis=0))
+        place = rng.uniform(0.0, 1.0, pairs)
+        return cls(
+            cpu=np.exp(opposite(rng.normal(0.0, 0.04 * doubt, (pairs, size)))),
+            io=np.exp(opposite(rng.normal(0.0, 0.08 * doubt, (pairs, size)))),
+            demand=np.exp(level + wander),
+            startup_s=20.0 + 40.0 * np.concatenate([place, 1.0 - place])[:draws],
+            scaling_lag_s=rng.choice([0.0, 30.0, 60.0], draws),
+        )
 
 
 @dataclass(slots=True)
 class Totals:
-    """What one run came to, or the difference of two."""
+    """What the runs came to, or the difference of two; arrays are (draws,)."""
 
-    attainment: float
-    p95_ms: float
-    errors: float
-    cost_usd_per_hour: float
-    carbon_g_per_hour: float
-
-    def minus(self, other: "Totals") -> "Totals":
-        """Field by field."""
-        return Totals(**{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)})
-
-
-@dataclass(slots=True)
-class Guess:
-    """One draw of what readings cannot tell; both arms of a comparison get the same."""
-
-    cpu: Floats
-    io: Floats
-    demand: Floats
-    """(steps, workloads) multipliers."""
-    startup_s: float
-    scaling_lag_s: float
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator, size: int, horizon_s: int, quality: float) -> "Guess":
-        """Spreads: 4 % on fitted work and 8 % on delay where the fit is perfect, wider as it is worse."""
-        doubt = 1.0 + 5.0 * (1.0 - quality)
-        steps = max(1, round(horizon_s / STEP_S))
-        level = rng.normal(0.0, 0.03, size)
-        wander = np.cumsum(rng.normal(0.0, 0.006, (steps, size)), axis=0)
-        return cls(
-            cpu=np.exp(rng.normal(0.0, 0.04 * doubt, size)),
-            io=np.exp(rng.normal(0.0, 0.08 * doubt, size)),
-            demand=np.exp(level + wander),
-            startup_s=float(rng.uniform(20.0, 60.0)),
-            scaling_lag_s=float(rng.choice([0.0, 30.0, 60.0])),
-        )
+    attainment: Floats
+    p95_ms: Floats
+    errors: Floats
+    cost_usd_per_hour: Floats
+    carbon_g_per_hour: Floats
 
 
 @dataclass(slots=True)
@@ -69,66 +81,88 @@ class Run:
     focus: list[int]
 
 
-def run(shared: Run, guess: Guess, arm: Arm, horizon_s: int) -> Totals:
-    """Run one arm and sum it up: attainment over the horizon, the rest over its last third."""
-    fitted = shared.fitted
-    layout = replace(shared.layout, plant=_guessed(shared, guess))
-    live = Live(layout, dict(shared.live.services), touched=set(shared.live.touched))
-    fleet = Fleet(fitted.ready.copy(), fitted.desired.copy(), fitted.missing, guess.startup_s, guess.scaling_lag_s)
-    state = fresh_state(live.plant(0.0), fitted)
-    strike(arm, live, state, fleet)
-    plant, scaling, share = live.plant(0.0), live.scaling(), live.entry_share()
-    tally = _Tally(shared, layout)
+def compare(shared: Run, guesses: Guesses, arm: Arm, horizon_s: int) -> Totals:
+    """Change the arm makes, per draw: attainment over the horizon, the rest over its last third."""
+    layout, fitted, draws = shared.layout, shared.fitted, len(guesses.startup_s)
+    shape = (ARMS, draws, layout.size)
+    install(layout.plant, fitted)
+    sides = [Side(shared.live, nothing_or, layout) for nothing_or in (Arm(), arm)]
+    waves = np.zeros(draws)
+    plant = _plant(sides, guesses, waves)
+    state = fresh_state(plant, fitted, copies=ARMS * draws)
+    desired = np.tile(fitted.desired, (ARMS, draws, 1))
+    fleet = Fleet(
+        np.tile(fitted.ready, (ARMS, draws, 1)), desired, fitted.missing, guesses.startup_s, guesses.scaling_lag_s
+    )
+    strike(arm, shared.live, state, fleet)
+    scaling, shares = _scaling(sides, draws), np.stack([s.share for s in sides])[:, None]
+    tally = _Tally(shared)
     for k in range(max(1, round(horizon_s / STEP_S))):
         at_s = k * STEP_S
-        if live.dirty:
-            plant = live.plant(at_s)
-        state.ready = fleet.step(at_s)
-        demand = admitted(arm, fitted.demand * share * guess.demand[k], layout)
-        readings = advance(plant, state, demand, STEP_S)
+        now = sides[COMMAND].wave(at_s, guesses.startup_s)
+        if (now != waves).any():
+            plant, waves = _plant(sides, guesses, now), now
+        state.ready = fleet.step(k).ravel()
+        demand = fitted.demand * shares * guesses.demand[k]
+        demand[COMMAND] = arm.admitted(demand[COMMAND], layout)
+        readings = advance(plant, state, demand.ravel(), STEP_S)
         if at_s % SCALING_INTERVAL_S == 0:
-            fleet.scale(readings.cpu_cores, plant.cores, scaling)
-        tally.add(readings, fleet.desired * plant.cores, late=at_s >= horizon_s * 2.0 / 3.0)
-    return tally.totals()
+            fleet.scale(readings.cpu_cores.reshape(shape), plant.cores.reshape(shape), scaling)
+        requested = fleet.desired * plant.cores.reshape(shape)
+        tally.add(readings, requested, shape, late=at_s >= horizon_s * 2.0 / 3.0)
+    return tally.change()
 
 
-def _guessed(shared: Run, guess: Guess) -> Plant:
-    plant = shared.layout.plant.copy()
-    install(plant, shared.fitted)
-    plant.cpu_ms = plant.cpu_ms * guess.cpu
-    plant.io_ms = plant.io_ms * guess.io
+def _plant(sides: list[Side], guesses: Guesses, waves: Floats) -> Plant:
+    """One plant for all columns at the given waves of the command's roll-out, with each draw's guesses."""
+    plants = [side.plant(int(wave)) for side in sides for wave in waves]
+    plant = stacked(plants)
+    plant.cpu_ms = plant.cpu_ms * np.tile(guesses.cpu.ravel(), ARMS)
+    plant.io_ms = plant.io_ms * np.tile(guesses.io.ravel(), ARMS)
     return plant
 
 
+def _scaling(sides: list[Side], draws: int) -> Scaling:
+    rows = zip(*(side.scaling for side in sides), strict=True)
+    tables = [np.broadcast_to(np.stack(row)[:, None], (ARMS, draws, len(row[0]))) for row in rows]
+    return tables[0], tables[1], tables[2], tables[3], tables[4]
+
+
 class _Tally:
-    """Sums of one run; `focus` columns for service levels, all columns for cost and carbon."""
+    """Sums of the runs; `focus` columns for service levels, all columns for cost and carbon."""
 
-    def __init__(self, shared: Run, layout: Layout) -> None:
+    def __init__(self, shared: Run) -> None:
         self._shared = shared
-        regions = layout.spec.regions
-        self._grid = np.array([regions[int(r)].grid_gco2e_per_kwh for r in layout.region_of])
-        self._own = np.array([not s.external for s in layout.rows])
-        self._good = self._requests = 0.0
-        self._late: list[tuple[float, float, float, float]] = []
+        regions = shared.layout.spec.regions
+        self._grid = np.array([regions[int(r)].grid_gco2e_per_kwh for r in shared.layout.region_of])
+        self._own = np.array([float(not s.external) for s in shared.layout.rows])
+        self._good = self._requests = np.zeros(())
+        self._late: list[tuple[Floats, Floats, Floats, Floats]] = []
 
-    def add(self, readings: Readings, requested: Floats, *, late: bool) -> None:
+    def add(self, readings: Readings, requested: Floats, shape: tuple[int, ...], *, late: bool) -> None:
         """Take one step in."""
         focus = self._shared.focus
-        rate = readings.request_rate[focus] + 1e-9
-        bad = 1.0 - (1.0 - readings.error_share[focus]) * (1.0 - readings.slow_share[focus])
-        self._good += float((rate * (1.0 - bad)).sum())
-        self._requests += float(rate.sum())
+
+        def of(values: Floats) -> Floats:
+            return values.reshape(shape)[..., focus]
+
+        rate, failed = of(readings.request_rate) + 1e-9, of(readings.error_share)
+        self._good = self._good + (rate * (1.0 - failed) * (1.0 - of(readings.slow_share))).sum(axis=-1)
+        self._requests = self._requests + rate.sum(axis=-1)
         if not late:
             return
-        watts = requested * IDLE_W_PER_CORE + readings.cpu_cores * (FULL_W_PER_CORE - IDLE_W_PER_CORE)
+        total, used = rate.sum(axis=-1), readings.cpu_cores.reshape(shape)
+        watts = requested * IDLE_W_PER_CORE + used * (FULL_W_PER_CORE - IDLE_W_PER_CORE)
         self._late.append((
-            float((rate * readings.latency_p95_ms[focus]).sum() / rate.sum()),
-            float((rate * readings.error_share[focus]).sum() / rate.sum()),
-            float((requested * self._shared.price)[self._own].sum()),
-            float((watts * PUE / 1000.0 * self._grid)[self._own].sum()),
+            (rate * of(readings.latency_p95_ms)).sum(axis=-1) / total,
+            (rate * failed).sum(axis=-1) / total,
+            (requested * self._shared.price * self._own).sum(axis=-1),
+            (watts * PUE / 1000.0 * self._grid * self._own).sum(axis=-1),
         ))  # fmt: skip
 
-    def totals(self) -> Totals:
-        """The run's sums."""
-        p95, errors, cost, carbon = (float(np.mean(column)) for column in zip(*self._late, strict=True))
-        return Totals(self._good / max(self._requests, 1e-9), p95, errors, cost, carbon)
+    def change(self) -> Totals:
+        """With the command minus without it, per draw."""
+        late = [np.mean(column, axis=0) for column in zip(*self._late, strict=True)]
+        p95, errors, cost, carbon = (values[COMMAND] - values[0] for values in late)
+        attained = self._good / np.maximum(self._requests, 1e-9)
+        return Totals(attained[COMMAND] - attained[0], p95, errors, cost, carbon)

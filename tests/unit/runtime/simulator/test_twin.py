@@ -43,7 +43,7 @@ def rehearse_and_live(
     world.advance(world.now + timedelta(minutes=after_min))
     symptom, answer = hurting(world)[0].service, truth.answers[0]
     pack, proposal = pack_of(world, f"service/{symptom}", began), proposal_of(world, answer)
-    prediction = Twin(draws=6).rehearse(pack, proposal, horizon_s=HORIZON_S)
+    prediction = Twin().rehearse(pack, proposal, horizon_s=HORIZON_S)
     without, with_command = world, deepcopy(world)
     carry_out(with_command, answer)
     for one in (without, with_command):
@@ -64,7 +64,7 @@ def test_it_predicts_what_the_right_command_changes(
     assert prediction.slo_attainment.low > 0.0
     assert prediction.error_rate.value == pytest.approx(errors, abs=max(0.12, 0.35 * abs(errors)))
     if abs(p95_ms) > 50.0:
-        assert prediction.latency_p95_ms.value == pytest.approx(p95_ms, rel=0.5)
+        assert prediction.latency_p95_ms.value == pytest.approx(p95_ms, rel=0.6)
 
 
 def test_a_wrong_target_is_predicted_to_change_nothing(world: World, pack_of: Packs, proposal_of: Proposals):
