@@ -106,6 +106,8 @@ class Choices:
     reasoner: Reasoner | None = None
     resume: Record | None = None
     """A world that was lived in before, to be lived in further."""
+    world: World | None = None
+    """A world that somebody else warmed up and also has a hand in: it is taken as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choice
 def _world(spec: WorldSpec, seed: int, choices: Choices) -> World:
     if choices.resume is not None:
         return rebuild(choices.resume)
+    if choices.world is not None:
+        return choices.world
     if (level := choices.autonomy) is not None:
         tenants = tuple(t.model_copy(update={"autonomy": level}) for t in spec.tenants)
         spec = spec.model_copy(update={"tenants": tenants})

@@ -16,12 +16,14 @@ from domain.errors import Invalid
 from runtime.simulator.autoscaling import Autoscaler
 from runtime.simulator.cluster import Cluster
 from runtime.simulator.demand import Demand
+from runtime.simulator.gauges import Gauges, Ramp
 from runtime.simulator.history import History
 from runtime.simulator.journal import Change, ChangeKind, Journal
 from runtime.simulator.layout import build_layout
 from runtime.simulator.live import Live, Modifier, initial_state
+from runtime.simulator.outages import Outage
 from runtime.simulator.physics import advance
-from runtime.simulator.plant import Plant, PlantState
+from runtime.simulator.plant import EDGE_FIELDS, Plant, PlantState
 from runtime.simulator.queueing import Floats
 from runtime.simulator.sensors import Sensors
 from runtime.simulator.spec import WorldSpec
@@ -65,6 +67,7 @@ class World:
             steps=spec.retention_steps, workloads=self.layout.size, nodes=len(self.cluster.nodes),
             pools=len(self.layout.pools), seed=seed, noise=laws.metric_noise,
         )  # fmt: skip
+        self.gauges = Gauges()
         self.journal = Journal(spec.environment)
         self.sensors = Sensors(self.layout, float(spec.step_s))
         self.node_pools = {p.id: NodePoolState(node_count=p.node_count, sku=p.sku) for p in spec.node_pools}
@@ -79,6 +82,8 @@ class World:
         self._warned: set[str] = set()
         self.processes: dict[str, Callable[[float], None]] = {}
         """Things that act by themselves each step, by name: chatter, faults in progress."""
+        self.outages: list[Outage] = []
+        """Telemetry that does not arrive; what is measured here is whole."""
         self.effects: dict[str, int] = {}
         """Applied effects by operation id."""
         self.schedule: list[tuple[float, str, dict[str, JsonValue]]] = []
@@ -115,6 +120,9 @@ class World:
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
         used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
+        if not self.plant.undisturbed:
+            for name in EDGE_FIELDS:
+                self.history.rare.setdefault(name, {})[self.history.count] = getattr(self.plant, name)
         self.history.append(readings, self.state.ready, self.cluster.desired, self.cluster.nodes_up, used)
         if self.autoscaling and self.elapsed_s >= self._next_scaling_s:
             self._next_scaling_s += self.spec.laws.autoscaler_interval_s
@@ -128,8 +136,10 @@ class World:
 
     def refresh(self) -> None:
         """Fold what changed into the plant, the entry shares and the scaling table."""
-        pools = self.plant.pool_cores
+        pools, burst = self.plant.pool_cores, self.plant.burst
         self.plant = self.live.plant(self.elapsed_s)
+        for column in np.flatnonzero(self.plant.burst != burst):
+            self.gauges.tell("cpu_limit", int(column), Ramp(self.history.count, float(self.plant.burst[column])))
         self.plant.pool_cores = pools
         self.share = self.live.entry_share()
         self.scaling = self.live.scaling()

@@ -9,7 +9,7 @@ from domain.errors import NotFound
 from domain.evidence import ChangeRecord, LogPattern, MetricSeries, SpanStats
 from domain.ids import EnvironmentId
 from domain.topology import Topology
-from runtime.simulator import actuators, loglines, readers, traces
+from runtime.simulator import actuators, loglines, outages, readers, traces
 from runtime.simulator.world import World
 
 ACTOR = "opsmesh"
@@ -52,23 +52,29 @@ class SimulatedTarget:
         self, environment: EnvironmentId, entities: Sequence[str], start: datetime, end: datetime
     ) -> tuple[MetricSeries, ...]:
         """Return all series of the entities (all when empty) over [start, end)."""
-        return readers.series_window(self._of(environment), start, end, entities=tuple(entities))
+        world = self._of(environment)
+        return outages.without_metrics(
+            readers.series_window(world, start, end, entities=tuple(entities)), world.outages
+        )
 
     async def changes(self, environment: EnvironmentId, start: datetime, end: datetime) -> tuple[ChangeRecord, ...]:
         """Return the platform's change feed, oldest first."""
-        return readers.changes(self._of(environment), start, end)
+        world = self._of(environment)
+        return outages.without_changes(readers.changes(world, start, end), world.outages)
 
     async def logs(
         self, environment: EnvironmentId, start: datetime, split: datetime, end: datetime
     ) -> tuple[LogPattern, ...]:
         """Return log patterns with counts in [start, split) and [split, end)."""
-        return loglines.logs(self._of(environment), start, split, end)
+        world = self._of(environment)
+        return outages.without_logs(loglines.logs(world, start, split, end), world.outages, split, end)
 
     async def spans(
         self, environment: EnvironmentId, start: datetime, split: datetime, end: datetime
     ) -> tuple[SpanStats, ...]:
         """Return span statistics in [start, split) and [split, end)."""
-        return traces.spans(self._of(environment), start, split, end)
+        world = self._of(environment)
+        return outages.without_spans(traces.spans(world, start, split, end), world.outages, split, end)
 
     def _of(self, environment: EnvironmentId) -> World:
         if environment != self._world.spec.environment:

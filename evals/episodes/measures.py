@@ -1,0 +1,74 @@
+"""What a world went through since an instant, by its own truth: the figures every responder is judged on.
+
+SLO minutes count each own service's minutes beyond its error or latency gate; cost and carbon are means per hour.
+"""
+
+import numpy as np
+
+from domain.base import Frozen
+from runtime.simulator.pricing import SKUS, carbon_g_per_hour, cost_usd_per_core_hour
+from runtime.simulator.queueing import Floats
+from runtime.simulator.sensors import ERROR_GATE, SLOW_GATE
+from runtime.simulator.world import World
+
+
+class Measures(Frozen):
+    """One responder's world over the judged window."""
+
+    slo_minutes_lost: float
+    minutes_standing: float
+    """How long a cause stood, whether or not it hurt: what exposure and waste are counted in."""
+    cost_usd_per_hour: float
+    carbon_g_per_hour: float
+    requests_served: float
+    """Requests answered well, all services: falls when a workload is deleted instead of healed."""
+    hurting: tuple[int, ...]
+    """Own services beyond a gate, minute by minute."""
+
+
+def measure(world: World, since_s: float, minutes_standing: float) -> Measures:
+    """Sum up the window from `since_s` (seconds after the world's start) until now."""
+    steps = world.history.rows(round(since_s / world.spec.step_s), world.history.count)
+    own = [w for w, s in enumerate(world.layout.rows) if not s.external]
+    beyond, served = np.zeros(len(steps)), 0.0
+    for service in world.layout.services:
+        if service.external:
+            continue
+        columns = world.layout.columns(service.id)
+        rate = world.history.truth("request_rate", steps, columns)
+        weight = rate + 1e-9
+        failing = (world.history.truth("error_share", steps, columns) * weight).sum(axis=1) / weight.sum(axis=1)
+        slow = (world.history.truth("slow_share", steps, columns) * weight).sum(axis=1) / weight.sum(axis=1)
+        beyond += (failing > ERROR_GATE) | (slow > SLOW_GATE)
+        if service.demand_rps > 0.0:
+            served += float((rate.sum(axis=1) * (1.0 - failing) * (1.0 - slow)).sum()) * world.spec.step_s
+    requested = world.history.truth("replicas_desired", steps, own) * world.plant.cores[own]
+    used = world.history.truth("cpu_cores", steps, own)
+    return Measures(
+        slo_minutes_lost=round(float(beyond.sum()) * world.spec.step_s / 60.0, 3),
+        minutes_standing=round(minutes_standing, 2),
+        cost_usd_per_hour=round(float((requested * _prices(world)[own]).sum(axis=1).mean()), 4),
+        carbon_g_per_hour=round(_carbon(world, own, requested, used), 2),
+        requests_served=round(served),
+        hurting=_by_minute(beyond, world.spec.step_s),
+    )
+
+
+def _prices(world: World) -> Floats:
+    """USD per requested core hour of every workload, by the machine type its pool has now."""
+    rows = [cost_usd_per_core_hour(SKUS[world.node_pools[pool].sku]) for pool in world.layout.pools]
+    return np.array(rows)[world.layout.pool_of]
+
+
+def _carbon(world: World, own: list[int], requested: Floats, used: Floats) -> float:
+    total = 0.0
+    for place, column in enumerate(own):
+        grid = world.spec.regions[int(world.layout.region_of[column])].grid_gco2e_per_kwh
+        total += carbon_g_per_hour(float(requested[:, place].mean()), float(used[:, place].mean()), grid)
+    return total
+
+
+def _by_minute(beyond: Floats, step_s: int) -> tuple[int, ...]:
+    per = round(60 / step_s)
+    whole = beyond[: len(beyond) // per * per].reshape(-1, per)
+    return tuple(int(v) for v in whole.max(axis=1))
