@@ -117,6 +117,15 @@ class Certificate(Frozen):
     issuer: str
 
 
+class Secret(Frozen):
+    """A credential by name: which service holds it and what it opens. Its value is never here."""
+
+    id: Slug
+    service: Slug
+    opens: str
+    """Address of what accepts it: `service/orders-db`."""
+
+
 class Edge(Frozen):
     """`source` depends on `target`: it calls it, runs on it, stores in it."""
 
@@ -137,6 +146,7 @@ class Topology(Frozen):
     node_pools: tuple[NodePool, ...] = ()
     data_stores: tuple[DataStore, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     edges: tuple[Edge, ...] = ()
 
     def service(self, service_id: str) -> RuntimeService | None:

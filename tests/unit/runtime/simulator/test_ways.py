@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from runtime.simulator.live import Modifier
+from runtime.simulator.loglines import log_lines, logs
 from runtime.simulator.world import World
 
 CALLER, CALLEE = "checkout", "payments-provider"
@@ -61,3 +62,29 @@ def test_a_lifted_disturbance_leaves_nothing_behind(world: World):
     disturb(world)
     assert world.plant.undisturbed
     assert level(world, CALLER, "error_share") < 0.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("unresolved", f"could not resolve host {CALLEE}"),
+        ("unauthorised", f"login {CALLER} at {CALLEE} refused"),
+        ("unreachable", f"connection to {CALLEE} timed out"),
+    ],
+)
+def test_the_caller_logs_what_befell_its_calls_and_nobody_else_does(world: World, kind: str, words: str):
+    split = world.now
+    disturb(world, **{kind: 0.9})
+    patterns = [p for p in logs(world, split - timedelta(minutes=30), split, world.now) if words in p.template]
+    assert [p.entity for p in patterns] == [f"service/{CALLER}"]
+    assert patterns[0].baseline_count <= 3
+    assert patterns[0].current_count > 1000
+    lines = log_lines(world, world.now - timedelta(minutes=1), world.now, CALLER)
+    assert any(words in line.text for line in lines)
+
+
+def test_names_fail_to_resolve_now_and_then_on_a_healthy_day(world: World):
+    patterns = logs(world, world.now - timedelta(minutes=50), world.now - timedelta(minutes=25), world.now)
+    strays = [p for p in patterns if "could not resolve" in p.template]
+    assert strays
+    assert max(p.baseline_count + p.current_count for p in strays) <= 5
