@@ -95,6 +95,11 @@ class ServiceSpec(Frozen):
         return f"{'external' if self.external else 'service'}/{self.id}"
 
 
+def secret_name(holder: str, opens: str) -> str:
+    """Name of the credential with which one service logs in at another."""
+    return f"{holder}-at-{opens}"
+
+
 class Laws(Frozen):
     """How this world's nature differs from the textbook; evaluation worlds vary these, the twin does not know them."""
 
@@ -126,3 +131,10 @@ class WorldSpec(Frozen):
     laws: Laws = Laws()
     chatter: bool = True
     """Emit flapping, duplicate, late and irrelevant events and benign releases."""
+
+
+def logins(spec: WorldSpec) -> tuple[tuple[ServiceSpec, ServiceSpec], ...]:
+    """(holder, store or outside service) of every call that needs a credential."""
+    by_id = {s.id: s for s in spec.services}
+    guarded = {s.id for s in spec.services if s.external or s.archetype == "database"}
+    return tuple((s, by_id[c.to]) for s in spec.services for c in s.calls if c.to in guarded)
