@@ -11,11 +11,13 @@ from evals.datasets.cases import Case, Telemetry
 from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.nezha import Nezha
 from evals.datasets.petshop import PetShop
+from evals.datasets.podsecurity import PodSecurity
 from evals.datasets.scoring import Dataset, DatasetReport, Progress, Told, unheard
 
 DATASETS: tuple[Dataset, ...] = (
     Diagnosed(PetShop()),
     Diagnosed(Nezha()),
+    PodSecurity(),
 )
 
 __all__ = ["DATASETS", "Case", "DatasetReport", "Progress", "dataset", "recordings", "report", "run"]
