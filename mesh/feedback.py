@@ -61,6 +61,10 @@ class Feedback:
     clock: Clock
     ids: Ids
 
+    def knows(self, record: CommandRecord) -> bool:
+        """Tell whether the command's end has been recorded."""
+        return self.journal.has_outcome(record.command.tenant, record.command.id)
+
     def close(
         self,
         record: CommandRecord,
@@ -71,7 +75,7 @@ class Feedback:
     ) -> Closed | None:
         """Record the end of a forward command once. None when it was recorded before."""
         command = record.command
-        if any(known.command == command.id for known in self.journal.outcomes(command.tenant, command.incident)):
+        if self.knows(record):
             return None
         outcome = self._outcome(record, self.journal.verification(command.tenant, command.id))
         teaches = record.state in _WEIGHTS and command.kind != "ticket.open"

@@ -132,7 +132,7 @@ class Journal:
 
     def runs(self, tenant: TenantId, incident: IncidentId) -> tuple[Run, ...]:
         """Return the runs of an incident, oldest first."""
-        query = select(runs).where(runs.c.tenant == tenant, runs.c.incident == incident).order_by(runs.c.id)
+        query = select(*_WITHOUT_PACK).where(runs.c.tenant == tenant, runs.c.incident == incident).order_by(runs.c.id)
         with self._database.read() as connection:
             return tuple(_run(row) for row in connection.execute(query).mappings())
 
@@ -181,6 +181,12 @@ class Journal:
             )
             connection.execute(insert(outcomes).values(**row, body=outcome.model_dump(mode="json"), at=outcome.at))
 
+    def has_outcome(self, tenant: TenantId, command: CommandId) -> bool:
+        """Tell whether a command's outcome is stored."""
+        query = select(outcomes.c.command).where(outcomes.c.tenant == tenant, outcomes.c.command == command)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def outcomes(self, tenant: TenantId, incident: IncidentId | None = None) -> tuple[Outcome, ...]:
         """Return the tenant's outcomes, oldest first."""
         query = select(outcomes.c.body).where(outcomes.c.tenant == tenant).order_by(outcomes.c.at)
@@ -218,6 +224,10 @@ class Journal:
         done = connection.execute(update(cursors).where(cursors.c.consumer == consumer).values(position=position))
         if done.rowcount == 0:
             connection.execute(insert(cursors).values(consumer=consumer, position=position))
+
+
+_WITHOUT_PACK = tuple(column for column in runs.c if column.name != "pack")
+"""A pack is hundreds of kilobytes, and who lists runs does not read it."""
 
 
 def _run(row: RowMapping) -> Run:

@@ -175,6 +175,8 @@ class Loop:
         """Tell what a command's end means, once. An INCONCLUSIVE one is taken back first."""
         if record.state is State.INCONCLUSIVE and (await self.advance(record)).state is not State.INCONCLUSIVE:
             return
+        if self.feedback.knows(record):
+            return
         default = await self._default_autonomy(record)
         if default is None:
             return

@@ -92,6 +92,8 @@ class Convergence:
             # The target counts the effect under its command's key, also when this is the call after a crash.
             digest = digest_of(desired.effective(newest.at))
             await self._hand_over(desired, newest.key or f"{environment}@{desired.version}", digest)
+        elif not desired.overrides:
+            return
         effective = digest_of(desired.effective(self.clock.now()))
         if effective != digest:  # overrides have ended since the version was written
             await self._hand_over(desired, f"{environment}@{desired.version}:{effective}", effective)

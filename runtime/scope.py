@@ -48,6 +48,7 @@ class TenantView:
                 "node_pools": pools,
                 "data_stores": tuple(d for d in whole.data_stores if f"data_store/{d.id}" in seen),
                 "certificates": tuple(c for c in whole.certificates if f"service/{c.service}" in seen),
+                "secrets": tuple(s for s in whole.secrets if f"service/{s.service}" in seen),
                 "edges": tuple(e for e in whole.edges if e.source in seen and e.target in seen),
             }
         )
@@ -101,15 +102,14 @@ class TenantView:
 
 def _reachable(addresses: frozenset[str], topology: Topology) -> set[str]:
     """The addresses and all they stand on, by every edge but calls of services: those would open another tenant's."""
+    under: dict[str, list[str]] = {}
+    for edge in topology.edges:
+        if edge.kind != "calls" or edge.target.startswith("external/"):
+            under.setdefault(edge.source, []).append(edge.target)
     found, open_ones = set(addresses), list(addresses)
     while open_ones:
-        here = open_ones.pop()
-        for edge in topology.edges:
-            if (
-                edge.source == here
-                and (edge.kind != "calls" or edge.target.startswith("external/"))
-                and edge.target not in found
-            ):
-                found.add(edge.target)
-                open_ones.append(edge.target)
+        for target in under.get(open_ones.pop(), ()):
+            if target not in found:
+                found.add(target)
+                open_ones.append(target)
     return found

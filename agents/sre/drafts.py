@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue, ValidationError
 
 from agents.spec import Candidate
+from agents.sre.case import Case
+from agents.sre.moves import Moves
 from domain.command_kinds import CommandKind
 from domain.commands import Proposal
 from domain.desired import EnvironmentState, ServiceState
@@ -23,11 +25,21 @@ UNOWNED = "platform-operations"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What remedies draw on: the pack, the hypothesis to act on, which attempt it is."""
+    """What remedies draw on: the case, the hypothesis to act on, which attempt it is."""
 
-    pack: EvidencePack
+    case: Case
     hypothesis: Hypothesis
     attempt: int
+
+    @property
+    def pack(self) -> EvidencePack:
+        """The evidence."""
+        return self.case.pack
+
+    @property
+    def moves(self) -> Moves:
+        """How every series moved."""
+        return self.case.moves
 
     @property
     def name(self) -> str:

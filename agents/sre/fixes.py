@@ -6,7 +6,6 @@ from math import ceil
 from pydantic import JsonValue
 
 from agents.spec import Candidate
-from agents.sre.case import open_case
 from agents.sre.drafts import Draft
 from agents.sre.moves import Moves
 from agents.sre.rules_load import BUSY
@@ -60,7 +59,7 @@ def configure_back(draft: Draft) -> list[Candidate | None]:
 
 def more_room(draft: Draft) -> list[Candidate | None]:
     """Give more replicas to whatever is at its limit, the blamed entity first; else throttle the tenant."""
-    moves = open_case(draft.pack).moves
+    moves = draft.moves
     names = [draft.hypothesis.entity, *(e for e in sorted(moves.by_entity) if e != draft.hypothesis.entity)]
     growth = _growth(draft, moves)
     raised = [_more_replicas(draft, moves, entity, growth) for entity in names]
@@ -118,7 +117,7 @@ def throttle(draft: Draft, preference: float = 0.5) -> list[Candidate | None]:
     service = draft.service(draft.name)
     if service is None or service.tenant == "platform":
         return []
-    moves = open_case(draft.pack).moves
+    moves = draft.moves
     called = {e.target for e in draft.pack.topology.edges if e.kind == "calls"}
     entries = [
         f"service/{s.id}"
@@ -144,7 +143,7 @@ def shift_away(draft: Draft) -> list[Candidate | None]:
     lost = next((t.region for t in draft.pack.topology.compute_targets if zone in t.zones), None)
     if lost is None:
         return []
-    moves = open_case(draft.pack).moves
+    moves = draft.moves
     short: list[tuple[float, Candidate | None]] = []
     for service in draft.pack.topology.services:
         ready = moves.fell(f"service/{service.id}", "ready")

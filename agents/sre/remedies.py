@@ -37,6 +37,8 @@ MISSING: Mapping[str, str] = {
     "dependency_failing": "the owner of the dependency has to repair it; no command of ours reaches inside it",
     "node_loss": "bring the node back or add one: replicas did not find a place elsewhere",
     "zone_loss": "the zone's provider has to bring it back; traffic cannot be moved further",
+    "secret_expired": "issue a new credential and hand it to its holder; rotation belongs to the owner of the secret",
+    "dns_failure": "make the name resolve again: its records, or the resolvers its callers ask",
     "cache_flush": "find out why the cache does not warm up",
 }
 ASK_A_PERSON = "a person has to look: the candidate commands are exhausted or predicted not to help"
@@ -54,7 +56,8 @@ def remedies(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies
     if pending:
         reason = f"{pending[0].kind} on {pending[0].target} is {pending[0].state}: wait for its outcome"
         return Remedies(wait_s=LOOK_AGAIN_S, reason=reason)
-    draft = Draft(pack, best, attempt)
+    case = open_case(pack)
+    draft = Draft(case, best, attempt)
     wait = _heals(draft)
     if wait is not None:
         return wait
@@ -62,7 +65,7 @@ def remedies(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies
     rivals = [h for h in close if h.entity != best.entity]
     found: dict[str, Candidate] = {}
     for h in (best, *rivals):
-        for c in _fresh(pack, _candidates(Draft(pack, h, attempt))):
+        for c in _fresh(pack, _candidates(Draft(case, h, attempt))):
             likely = replace(c, preference=c.preference * h.confidence / max(best.confidence, 1e-9))
             found.setdefault(digest_of([c.proposal.kind, c.proposal.target.address, c.proposal.arguments]), likely)
     return Remedies(candidates=tuple(found.values()), fallback=ticket(draft), reason=best.statement)
@@ -109,7 +112,7 @@ def _heals(draft: Draft) -> Remedies | None:
     """Return a wait where doing nothing is right: it is over, it reschedules, it warms up, it may pass."""
     pack, kind = draft.pack, draft.hypothesis.fault_class
     waited = pack.at - pack.incident.opened_at
-    case = open_case(pack)
+    case = draft.case
     if kind != "certificate_expiry" and _over(case):
         return Remedies(wait_s=LOOK_AGAIN_S, reason="the symptoms are gone")
     if kind in WAITS_S and waited < PATIENCE and not _candidates(draft):
@@ -154,5 +157,5 @@ def _unresolved(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remed
         confidence=0.0,
         score=0.0,
     )
-    draft = Draft(pack, hypothesis, attempt)
+    draft = Draft(open_case(pack), hypothesis, attempt)
     return Remedies(fallback=ticket(draft, cause=diagnosis.summary, missing=ASK_A_PERSON), reason=diagnosis.summary)

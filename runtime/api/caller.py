@@ -1,5 +1,7 @@
 """Who calls, for which tenant, in which environment: settled once, before any route does anything.
 
+All of it is `async` although little of it waits: a plain dependency would cost a thread hop each, per request.
+
 The tenant is the `Opsmesh-Tenant` header where the caller holds roles on several, else the caller's own. A place the
 caller has no role in answers exactly as a place that does not exist.
 """
@@ -22,7 +24,7 @@ WRITING_ROLES: frozenset[Role] = frozenset({"proposer", "approver", "operator", 
 _BEARER = HTTPBearer(auto_error=False, description="A principal's token.")
 
 
-def services(request: Request) -> RuntimeServices:
+async def services(request: Request) -> RuntimeServices:
     """Return what the app was built with."""
     found: RuntimeServices = request.app.state.runtime
     return found
@@ -31,7 +33,7 @@ def services(request: Request) -> RuntimeServices:
 Services = Annotated[RuntimeServices, Depends(services)]
 
 
-def principal(
+async def principal(
     runtime: Services, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 ) -> Principal:
     """Return the calling principal. Raises Unauthenticated; an event source key opens nothing here."""
@@ -46,7 +48,7 @@ def principal(
 Who = Annotated[Principal, Depends(principal)]
 
 
-def acting_tenant(who: Who, opsmesh_tenant: Annotated[Slug | None, Header()] = None) -> TenantId:
+async def acting_tenant(who: Who, opsmesh_tenant: Annotated[Slug | None, Header()] = None) -> TenantId:
     """Return the tenant the call is made for. Raises Invalid where it is not clear."""
     if opsmesh_tenant is not None:
         return TenantId(opsmesh_tenant)
@@ -86,7 +88,7 @@ async def access(runtime: Services, who: Who, tenant: Acting, environment: Annot
 Here = Annotated[Access, Depends(access)]
 
 
-def writing_access(here: Here) -> Access:
+async def writing_access(here: Here) -> Access:
     """Return the view of a caller who may write or propose here. Raises Refused."""
     if not here.who.reach(WRITING_ROLES).allows(here.tenant, here.environment):
         raise Refused("a role that may propose is needed", reason="role_missing")
