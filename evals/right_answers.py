@@ -50,6 +50,8 @@ def arguments_of(world: World, answer: Answer) -> dict[str, JsonValue]:
         case "service.scale":
             return {"service": name, "replicas": int(state.replicas * MORE_REPLICAS)}
         case "service.resize":
+            if "cpu_millicores" in answer.arguments:
+                return {"service": name, "memory_mib": state.memory_mib, **answer.arguments}
             memory = int(state.memory_mib * MORE_MEMORY)
             return {"service": name, "cpu_millicores": state.cpu_millicores, "memory_mib": memory}
         case "traffic.shift":
@@ -88,7 +90,7 @@ def _fields(world: World, answer: Answer, name: str, wanted: dict[str, JsonValue
         case "traffic.shift":
             return {"traffic": state.traffic.model_copy(update={"region_weights": wanted["region_weights"]})}
         case _:
-            return {key: wanted[key] for key in ("replicas", "memory_mib") if key in wanted}
+            return {key: wanted[key] for key in ("replicas", "cpu_millicores", "memory_mib") if key in wanted}
 
 
 def proposal_of(world: World, answer: Answer) -> Proposal:

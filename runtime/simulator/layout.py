@@ -134,4 +134,5 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         route=np.ones(edges),
         cached_edge=cached,
         **{name: np.zeros(edges) for name in EDGE_FIELDS},
+        serial_ms=np.zeros(size),
     )

@@ -62,6 +62,8 @@ class Modifier:
     columns: tuple[int, ...]
     factor: float = 1.0
     add: float = 0.0
+    held_by: tuple[int, ...] = ()
+    """Workloads whose running processes keep it up: it ends when those of any of them are new."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,13 @@ class Live:
         self.services[service] = state
         self.touched.add(service)
         self.dirty = True
+
+    def renew(self, columns: list[int]) -> None:
+        """The processes of these workloads are new: what the old ones held up ends."""
+        ended = [k for k, group in self.modifiers.items() if any(set(m.held_by) & set(columns) for m in group)]
+        for key in ended:
+            del self.modifiers[key]
+            self.dirty = True
 
     def plant(self, now_s: float) -> Plant:
         """The effective plant at an instant."""
@@ -223,6 +232,7 @@ def initial_state(spec: ServiceSpec) -> ServiceState:
         memory_mib=spec.memory_mib,
         config=default_config(spec),
         scaling=spec.scaling,
+        zone_spread=not spec.pinned_zone,
     )
 
 

@@ -43,6 +43,7 @@ class _Station:
     shed: Floats
     slots_used: Floats
     cores_used: Floats
+    lock_waiters: Floats | None
 
 
 def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Readings:
@@ -86,6 +87,7 @@ def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Rea
         self_ms=(station.queue_s + station.own_s) * 1000.0,
         own_failed=plant.error_share,
         tls_refused=plant.tls_failure,
+        lock_waiters=station.lock_waiters,
     )
 
 
@@ -115,6 +117,10 @@ def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, 
     capacity = servers / service_s
     stable = np.minimum(served / capacity, STABLE_UTILISATION)
     wait, variance = wait_moments(servers, stable, service_s, 0.5 * (1.0 + plant.variability))
+    waiting = None
+    if plant.serial_ms.any():
+        capacity, waiting = _one_at_a_time(plant, served, capacity)
+        wait, variance = wait + waiting[0], variance + waiting[1]
     growth = state.backlog + (served - capacity) * dt_s
     held = np.minimum(served, capacity) * state.hold_s
     room = np.maximum(slots - held, 0.1 * slots)
@@ -132,7 +138,24 @@ def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, 
         shed=shed,
         slots_used=leaked + (1.0 - leaked) * used,
         cores_used=np.minimum(served, capacity) * busy_s,
+        lock_waiters=None if waiting is None else _at_lock(plant, np.minimum(served, capacity), waiting[0], state),
     )
+
+
+def _one_at_a_time(plant: Plant, served: Floats, capacity: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
+    """The lock as a second station with one server (M/G/1): capacity is that of the narrower of the two.
+
+    Returns the capacity, and mean (s) and variance (s2) of the wait for the lock.
+    """
+    serial_s = plant.serial_ms / 1000.0
+    held = np.minimum(served * serial_s, STABLE_UTILISATION)
+    waits = wait_moments(np.ones_like(held), held, serial_s, 0.5 * (1.0 + plant.variability))
+    return np.minimum(capacity, 1.0 / np.maximum(serial_s, 1e-9)), waits
+
+
+def _at_lock(plant: Plant, through: Floats, wait_s: Floats, state: PlantState) -> Floats:
+    """Requests that wait for the lock: by Little's law while it keeps up, and the backlog where it does not."""
+    return np.where(plant.serial_ms > 0.0, through * wait_s + state.backlog, 0.0)
 
 
 class _Way:

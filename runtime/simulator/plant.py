@@ -70,8 +70,10 @@ class Plant:
     """(edges,) attempts that the callee turns away at once for their credential, before it does any work."""
     unreachable: Floats
     """(edges,) attempts that get no answer at all: the caller waits for its whole timeout."""
+    serial_ms: Floats
+    """Part of a request that only one can be in at a time: a lock all of them take. 0 where work runs side by side."""
     undisturbed: bool = True
-    """No call is slowed, lost or turned away on its way: the five fields above are zero."""
+    """No call is slowed, lost or turned away on its way: those five fields are zero."""
 
     def copy(self) -> "Plant":
         """A copy whose arrays may be written."""
@@ -155,3 +157,5 @@ class Readings:
     """Mean time in the service itself, queue included."""
     own_failed: Floats
     tls_refused: Floats
+    lock_waiters: Floats | None = None
+    """Requests waiting for a lock; None where nobody shares one."""

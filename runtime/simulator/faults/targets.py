@@ -101,3 +101,34 @@ def leaning_on_cache(world: World) -> list[str]:
                 expected[service.id] = float(used * (1.0 + more))
     overloading = [name for name, use in expected.items() if use > 1.1]
     return overloading or sorted(expected, key=lambda name: expected[name])[-1:]
+
+
+def cpu_use(world: World, service: str) -> float:
+    """CPU use over the last minute as a share of the request."""
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    return float(world.history.truth("cpu_utilisation", steps, world.layout.columns(service)).mean())
+
+
+def busiest(world: World, services: Sequence[str]) -> list[str]:
+    """Those that use more CPU than half of the services do: what strikes an idle one nobody notices."""
+    use = {service: cpu_use(world, service) for service in services}
+    middle = float(np.median(list(use.values()))) if use else 0.0
+    return [service for service in services if use[service] >= middle]
+
+
+def stores(world: World) -> list[str]:
+    """Databases the platform runs."""
+    return [s.id for s in own(world) if s.archetype == "database"]
+
+
+def hard_callers(world: World, service: str) -> list[str]:
+    """Services that fail when this one does, and that send it enough to be noticed."""
+    return [
+        s.id for s in own(world) for c in s.calls if c.to == service and c.failure_weight >= 0.5 and not c.on_cache_miss
+    ]
+
+
+def rate_per_region(world: World, service: str) -> float:
+    """Requests per second and region over the last minute."""
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    return float(world.history.truth("request_rate", steps, world.layout.columns(service)).mean())

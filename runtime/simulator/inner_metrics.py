@@ -1,0 +1,67 @@
+"""Metrics of what goes on inside: CPU throttling, disks, locks, replicas and transactions, as common exporters tell.
+
+Everybody has them all the time, with their usual noise; most days they say nothing.
+"""
+
+from domain.evidence import SignalKind
+from runtime.simulator.flow import Ints
+from runtime.simulator.queueing import Floats
+from runtime.simulator.spec import ServiceSpec
+from runtime.simulator.world import World
+
+Row = tuple[str, SignalKind, str, str, Floats]
+"""Metric, kind, unit, statistic, (steps,) values."""
+# Use of a limit comes in bursts within the scheduler's 100 ms periods: at 60 % on average hardly any period is cut
+# short, at 90 % four in ten are, at the limit all.
+THROTTLE_SHAPE = 8.0
+# Healthy levels: a disk that was sized for years, a replica within a second, transactions of a fraction of one.
+USUAL_DISK, USUAL_LAG_S, USUAL_TRANSACTION_S, USUAL_WAITERS = 0.38, 0.4, 0.3, 0.2
+
+
+def inner_rows(world: World, service: ServiceSpec, steps: Ints) -> list[Row]:
+    """The inner metrics of one of the platform's services."""
+    columns = world.layout.columns(service.id)
+    rows: list[Row] = [("cpu_throttled", "saturation", "ratio", "avg", _throttled(world, steps, columns))]
+    if service.archetype == "database":
+        rows += _store_rows(world, steps, columns)
+    if any(_is_store(world, call.to) for call in service.calls):
+        age = world.gauges.read("oldest_transaction_s", columns[0], steps, USUAL_TRANSACTION_S)
+        rows.append(
+            ("oldest_transaction_s", "other", "s", "max", _told(world, "transaction", age, steps, columns[0], 0.6))
+        )
+    return rows
+
+
+def _store_rows(world: World, steps: Ints, columns: list[int]) -> list[Row]:
+    home = columns[0]
+    disk = world.gauges.read("disk_used", home, steps, USUAL_DISK)
+    waiters = USUAL_WAITERS + world.history.rarely("lock_waiters", steps, columns).sum(axis=1)
+    rows: list[Row] = [
+        ("disk_used", "saturation", "ratio", "avg", _told(world, "disk", disk, steps, home, 0.004)),
+        ("lock_waiters", "other", "1", "avg", _told(world, "waiters", waiters, steps, home, 0.6)),
+    ]
+    if len(columns) > 1:
+        lag = world.gauges.read("replication_lag_s", columns[1], steps, USUAL_LAG_S)
+        rows.append(("replication_lag_s", "other", "s", "max", _told(world, "lag", lag, steps, home, 0.5)))
+    return rows
+
+
+def _is_store(world: World, name: str) -> bool:
+    return world.layout.services[world.layout.service_index[name]].archetype == "database"
+
+
+def _throttled(world: World, steps: Ints, columns: list[int]) -> Floats:
+    """Share of scheduler periods cut short, over the replicas: from how much of the limit was used."""
+    used = world.history.truth("cpu_utilisation", steps, columns)
+    ready = world.history.truth("replicas_ready", steps, columns) + 1e-9
+    share = used * 0.0
+    for k, column in enumerate(columns):
+        limit = world.gauges.read("cpu_limit", column, steps, float(world.layout.plant.burst[column]))
+        share[:, k] = (used[:, k] / limit).clip(0.0, 1.0) ** THROTTLE_SHAPE
+    whole = (share * ready).sum(axis=1) / ready.sum(axis=1)
+    return _told(world, "throttled", whole, steps, columns[0], 0.1).clip(0.0, 1.0)
+
+
+def _told(world: World, concern: str, level: Floats, steps: Ints, column: int, spread: float) -> Floats:
+    """A level as sampled: uniform noise of that relative spread."""
+    return level * (1.0 + spread * (world.history.draws(concern, steps, column) - 0.5))
