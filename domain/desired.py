@@ -29,6 +29,10 @@ class ServiceState(Frozen):
     traffic: TrafficPolicy = TrafficPolicy()
     health: HealthPolicy = HealthPolicy()
     drift: DriftPolicy = DriftPolicy()
+    ingress_from: tuple[str, ...] = ("10.0.0.0/8",)
+    """Networks (CIDR) that may open connections to it; private ones unless somebody says otherwise."""
+    zone_spread: bool = True
+    """Replicas are spread over the zones of a region; False keeps them all in one."""
 
 
 class NodePoolState(Frozen):
@@ -44,7 +48,10 @@ class DataStoreState(Frozen):
 
     encrypted_at_rest: bool = True
     backup_retention_days: int = Field(ge=0, le=3650, default=7)
+    """0 means that no backups are taken."""
     max_connections: int = Field(gt=0, le=100_000, default=200)
+    replica_region: Slug | None = None
+    """Where a standby copy is kept; None means that there is none."""
 
 
 class TenantState(Frozen):

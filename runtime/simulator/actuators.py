@@ -6,12 +6,13 @@ Everything is idempotent: applying the same state twice changes nothing, and an 
 import numpy as np
 from pydantic import JsonValue
 
-from domain.catalogue import ConfigChanged, DeploymentChanged, ScalingChanged
-from domain.desired import EnvironmentState, NodePoolState, ServiceState, TenantState
+from domain.catalogue import ConfigChanged, DeploymentChanged, LogObserved, ScalingChanged
+from domain.desired import DataStoreState, EnvironmentState, NodePoolState, ServiceState, TenantState
 from domain.errors import Invalid
 from domain.policies import ScalingPolicy
 from runtime.simulator.journal import ExternalChange
 from runtime.simulator.live import ROLLOUT_WAVES, Rollout
+from runtime.simulator.pricing import SKUS
 from runtime.simulator.world import SOURCE, World
 
 # A restarted process starts with a cold in-process cache; a rolling restart keeps part of the fleet warm meanwhile.
@@ -40,9 +41,7 @@ def apply_desired(world: World, state: EnvironmentState, operation: str, *, acto
             changed += 1
     changed += sum(_set_tenant(world, tenant, wanted) for tenant, wanted in state.tenants.items())
     changed += sum(_set_pool(world, pool, wanted, actor) for pool, wanted in state.node_pools.items())
-    for store, wanted in state.data_stores.items():
-        changed += world.data_stores.get(store) != wanted
-        world.data_stores[store] = wanted
+    changed += sum(_set_store(world, store, wanted, actor) for store, wanted in state.data_stores.items())
     return changed
 
 
@@ -66,18 +65,34 @@ def restart(world: World, service: str, operation: str, *, actor: str = "platfor
 
 
 def write_externally(world: World, path: tuple[str, ...], after: JsonValue, actor: str) -> None:
-    """A release pipeline or a person writes one field of a service and the platform carries it out.
+    """A release pipeline or a team writes one field and the platform carries it out.
 
     The write is also queued for the desired-state document: others change it too, and that is no drift.
     """
-    service, document = path[1], world.live.services[path[1]].model_dump(mode="json")
-    node = document
+    before = write_by_hand(world, path, after, actor)
+    world.journal.external.append(ExternalChange(at=world.now, path=path, before=before, after=after, actor=actor))
+
+
+def write_by_hand(world: World, path: tuple[str, ...], after: JsonValue, actor: str) -> JsonValue:
+    """Somebody changes one field of what runs, past the document; returns what it was before."""
+    section, name = path[0], path[1]
+    document = world.environment_state().model_dump(mode="json", include={section: {name}})
+    node = document[section][name]
     for key in path[2:-1]:
         node = node[key]
     before = node.get(path[-1])
     node[path[-1]] = after
-    world.journal.external.append(ExternalChange(at=world.now, path=path, before=before, after=after, actor=actor))
-    set_service(world, service, ServiceState.model_validate(document), actor)
+    state = EnvironmentState.model_validate(document)
+    match section:
+        case "services":
+            set_service(world, name, state.services[name], actor)
+        case "node_pools":
+            _set_pool(world, name, state.node_pools[name], actor)
+        case "data_stores":
+            _set_store(world, name, state.data_stores[name], actor)
+        case _:
+            _set_tenant(world, name, state.tenants[name])
+    return before
 
 
 def set_service(world: World, service: str, wanted: ServiceState, actor: str) -> None:
@@ -104,6 +119,14 @@ def set_service(world: World, service: str, wanted: ServiceState, actor: str) ->
     if wanted.traffic != before.traffic:
         was, now = before.traffic.model_dump(mode="json"), wanted.traffic.model_dump(mode="json")
         world.note(f"service/{service}", "policy", was, now, actor, f"{service} traffic policy changed")
+
+    if wanted.ingress_from != before.ingress_from:
+        was, now = list[JsonValue](before.ingress_from), list[JsonValue](wanted.ingress_from)
+        world.note(f"service/{service}", "policy", was, now, actor, f"{service} ingress rules changed")
+    if wanted.zone_spread != before.zone_spread:
+        world.cluster.set_spread(columns, spread=wanted.zone_spread)
+        text = f"{service} zone spread {'on' if wanted.zone_spread else 'off'}"
+        world.note(f"service/{service}", "policy", before.zone_spread, wanted.zone_spread, actor, text)
 
 
 def _json(policy: ScalingPolicy | None) -> JsonValue:
@@ -159,6 +182,7 @@ def _set_replicas(world: World, service: str, columns: list[int], replicas: int,
 def _fresh_processes(world: World, columns: list[int]) -> None:
     world.state.leaked_mib[columns] = 0.0
     world.state.leaked_slots[columns] = 0.0
+    world.live.renew(columns)
 
 
 def _set_tenant(world: World, tenant: str, wanted: TenantState) -> bool:
@@ -179,7 +203,66 @@ def _set_pool(world: World, pool: str, wanted: NodePoolState, actor: str) -> boo
     if pool not in world.node_pools:
         raise Invalid(f"no such node pool in this world: {pool}", reason="unknown_node_pool")
     before, world.node_pools[pool] = world.node_pools[pool], wanted
-    world.cluster.resize_pool(world.layout.pools.index(pool), wanted.node_count, wanted.drained, world.elapsed_s)
-    text = f"{pool} {before.node_count} -> {wanted.node_count} nodes"
-    world.note(f"node_pool/{pool}", "scaling", before.node_count, wanted.node_count, actor, text)
+    if (wanted.node_count, wanted.drained) != (before.node_count, before.drained):
+        world.cluster.resize_pool(world.layout.pools.index(pool), wanted.node_count, wanted.drained, world.elapsed_s)
+        text = f"{pool} {before.node_count} -> {wanted.node_count} nodes"
+        world.note(f"node_pool/{pool}", "scaling", before.node_count, wanted.node_count, actor, text)
+    if wanted.sku != before.sku:
+        _change_sku(world, pool, before.sku, wanted.sku, actor)
+    return True
+
+
+def _change_sku(world: World, pool: str, before: str, after: str, actor: str) -> None:
+    """Replace a pool's machines one after another, so that nothing is missing meanwhile."""
+    if after not in SKUS:
+        raise Invalid(f"no such machine type: {after}", reason="unknown_sku")
+    world.cluster.exchange(world.layout.pools.index(pool), SKUS[after].cores)
+    world.billing.price(world.node_pools)
+    world.note(f"node_pool/{pool}", "config", before, after, actor, f"{pool} {before} -> {after}")
+
+
+def _set_store(world: World, store: str, wanted: DataStoreState, actor: str) -> bool:
+    if store not in world.data_stores:
+        raise Invalid(f"no such data store in this world: {store}", reason="unknown_data_store")
+    before, world.data_stores[store] = world.data_stores[store], wanted
+    old, new = before.model_dump(mode="json"), wanted.model_dump(mode="json")
+    for key in old:
+        if old[key] != new[key]:
+            text = f"{store} {key}: {old[key]} -> {new[key]}"
+            world.note(f"data_store/{store}", "config", {"key": key, "value": old[key]},
+                       {"key": key, "value": new[key]}, actor, text)  # fmt: skip
+    return before != wanted
+
+
+def create_restore_point(world: World, store: str, operation: str) -> bool:
+    """Take a restore point of a store now; False when this operation id was carried out before."""
+    if not _first(world, "restore_point", store, operation):
+        return False
+    world.backups.take(store, world.elapsed_s)
+    return True
+
+
+def drill_restore(world: World, store: str, operation: str) -> bool:
+    """Restore a store's newest point beside it and look: True when it holds the data. Its log tells the same."""
+    _first(world, "restore_drill", store, operation)
+    newest = world.backups.newest(store)
+    sound = newest is not None and newest.sound
+    spec = world.layout.services[world.layout.service_index[store]]
+    found = "restored and readable" if sound else "archive cannot be decrypted: no key of that id"
+    world.journal.emit(
+        tenant=spec.tenant, source=f"{SOURCE}/logs", kind="runtime.log.v1", subject=f"service/{store}",
+        at=world.now, deliver_s=world.elapsed_s, severity="info" if sound else "error",
+        data=LogObserved(service=store, level="INFO" if sound else "ERROR", message=f"restore drill: {found}"),
+    )  # fmt: skip
+    return sound
+
+
+def _first(world: World, verb: str, store: str, operation: str) -> bool:
+    """Whether this operation was not carried out before; from now on it was."""
+    if store not in world.data_stores:
+        raise Invalid(f"no such data store in this world: {store}", reason="unknown_data_store")
+    if operation in world.effects:
+        return False
+    world.effects[operation] = 1
+    world.schedule.append((world.elapsed_s, verb, {"store": store, "operation": operation}))
     return True

@@ -5,8 +5,6 @@ All of it is seeded and none of it hurts a request; agents must leave it alone.
 
 from collections.abc import Callable
 
-import numpy as np
-
 from domain.catalogue import AlertFired, BillingRecorded, HealthDegraded, HealthRecovered, LogObserved, NodeChanged
 from runtime.simulator.actuators import write_externally
 from runtime.simulator.journal import SentEvent
@@ -115,7 +113,9 @@ class Chatter:
     def _bill(self, now_s: float) -> None:
         service = self._own[self._service()]
         end = self._world.instant(now_s)
-        amount = round(float(np.abs(self._what.normal(4.0, 1.0))), 2)
+        rate = self._world.history.recent("cost_usd_per_hour", self._world.layout.columns(service.id)).sum()
+        # Usage of the running hour is estimated before it is billed.
+        amount = round(max(float(rate) * (1.0 + 0.03 * float(self._what.normal(0.0, 1.0))), 0.0), 2)
         self._world.journal.emit(
             tenant=service.tenant, source=f"{SOURCE}/billing", kind="runtime.billing.recorded.v1",
             subject=f"service/{service.id}", at=end, deliver_s=now_s,

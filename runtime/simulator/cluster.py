@@ -64,7 +64,7 @@ class Cluster:
         self.zone_up = np.zeros((len(self.layout.regions), zones), dtype=bool)
         for index, region in enumerate(self.layout.spec.regions):
             self.zone_up[index, : len(region.zones)] = True
-        self._pinned = np.array([s.pinned_zone for s in self.layout.rows])
+        self._pinned = np.array([s.pinned_zone for s in self.layout.rows], dtype=bool)
         self.nodes = _nodes(self.layout)
         self.count_nodes()
         self.running = self.wanted()
@@ -167,12 +167,27 @@ class Cluster:
             node.cordoned = node.name in drained
         self.count_nodes()
 
+    def exchange(self, pool: int, cores: float) -> None:
+        """Replace a pool's machines by others of that many cores, one after another: nothing is lost on the way."""
+        for node in self.nodes:
+            if node.pool == pool:
+                node.cores = cores
+        self.count_nodes()
+
     def set_zone(self, region: int, zone: int, *, up: bool) -> None:
         """Take a zone away or bring it back; its replicas die at once and are rescheduled to live zones if they may."""
         self.zone_up[region, zone] = up
         if not up:
             self.running[self.layout.region_of == region, zone] = 0.0
         self.count_nodes()
+
+    def set_spread(self, columns: list[int], *, spread: bool) -> None:
+        """Spread replicas over zones or keep them in one; they move one after another, so none is missing meanwhile."""
+        full = self.running[columns].sum(axis=1) >= self.desired[columns]
+        self._pinned[columns] = not spread
+        moved = np.array(columns)[full]
+        self.running[moved] = self.wanted()[moved]
+        self.dirty = True
 
     def restart(self, columns: list[int], now_s: float) -> None:
         """Rolling restart: a quarter of the replicas (maxUnavailable of a Deployment) is down for one start-up."""

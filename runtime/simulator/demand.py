@@ -1,6 +1,7 @@
-"""External demand: daily and weekly shape, slow noise, and surges that faults add."""
+"""External demand: daily and weekly shape, slow noise, and what faults do to it: surges, growth, other habits."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -15,14 +16,37 @@ WEEKEND = 0.75
 PEAK_HOUR = 14.0
 # AR(1) coefficient per step: demand noise remembers about five minutes.
 MEMORY_S = 300.0
+# However peaked a day becomes, somebody is always awake.
+LEAST_SHAPE = 0.05
 
 
-def daily_shape(at: datetime, utc_offset_h: float = 0.0) -> float:
-    """Multiplier of mean demand by local hour and weekday; averages 1 over a working day."""
+def daily_shape(at: datetime, utc_offset_h: float = 0.0, swing: float = 1.0) -> float:
+    """Multiplier of mean demand by local hour and weekday; averages 1 over a working day whatever the `swing`."""
     hour = at.hour + at.minute / 60.0 + at.second / 3600.0 + utc_offset_h
     phase = 2.0 * np.pi * (hour - PEAK_HOUR) / 24.0
     week = WEEKEND if at.weekday() >= 5 else 1.0
-    return float(week * (1.0 + DAILY_SWING * np.cos(phase) + SECOND_HARMONIC * np.cos(2.0 * phase)))
+    usual = DAILY_SWING * np.cos(phase) + SECOND_HARMONIC * np.cos(2.0 * phase)
+    return float(week * max(1.0 + swing * usual, LEAST_SHAPE))
+
+
+@dataclass(slots=True, frozen=True)
+class Trend:
+    """A lasting change of demand on some workloads: growth by the day, or a day that is lived otherwise."""
+
+    columns: tuple[int, ...]
+    since: datetime
+    growth_per_day: float = 0.0
+    """Compound: 0.1 is a tenth more every day."""
+    later_h: float = 0.0
+    """Hours by which the peak comes later."""
+    swing: float = 1.0
+    """How much stronger the day's highs and lows are."""
+
+    def factor(self, at: datetime, utc_offset_h: float) -> float:
+        """Demand relative to what it would have been."""
+        grown = (1.0 + self.growth_per_day) ** ((at - self.since) / timedelta(days=1))
+        lived = daily_shape(at, utc_offset_h - self.later_h, self.swing)
+        return grown * lived / daily_shape(at, utc_offset_h)
 
 
 class Demand:
@@ -39,6 +63,8 @@ class Demand:
         owner = [str(s.demand_tenant or s.tenant) for s in rows]
         self.tenant_of = np.array([self.tenants.index(t) if t in self.tenants else -1 for t in owner], dtype=np.int64)
         self.surge = np.ones(layout.size)
+        self.trends: dict[str, Trend] = {}
+        """Lasting changes by name; empty in a world whose demand is as it always was."""
         self._keep = float(np.exp(-spec.step_s / MEMORY_S))
         self._spread = spec.laws.demand_noise * float(np.sqrt(1.0 - self._keep**2))
         self._noise = np.zeros(layout.size)
@@ -48,6 +74,9 @@ class Demand:
         self._noise = self._keep * self._noise + self._spread * self._rng.standard_normal(len(self.base))
         shapes = np.array([daily_shape(instant, offset) for offset in self._offsets])
         flow = self.base * share * self.surge * shapes[self._region_of] * np.exp(self._noise)
+        for trend in self.trends.values():
+            for column in trend.columns:
+                flow[column] *= trend.factor(instant, self._offsets[int(self._region_of[column])])
         if not np.isfinite(throttle_rps).any():
             return flow
         known = np.maximum(self.tenant_of, 0)

@@ -29,6 +29,12 @@ _SKU_ROWS: tuple[Sku, ...] = (
     Sku("D16s_v5", 16.0, 65_536, 0.92),
     Sku("E8s_v5", 8.0, 65_536, 0.61),
     Sku("F8s_v2", 8.0, 16_384, 0.41),
+    Sku("E4s_v5", 4.0, 32_768, 0.30),
+    Sku("E16s_v5", 16.0, 131_072, 1.22),
+    Sku("D4as_v5", 4.0, 16_384, 0.21),
+    Sku("D8as_v5", 8.0, 32_768, 0.42),
+    Sku("NC4as_T4_v3", 4.0, 28_672, 0.64),
+    Sku("NC8as_T4_v3", 8.0, 57_344, 0.92),
 )
 SKUS: dict[str, Sku] = {sku.name: sku for sku in _SKU_ROWS}
 

@@ -3,6 +3,7 @@
 Series are per service over its regions, on a grid of `step_s` seconds (a multiple of the world's step, averaged).
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -10,12 +11,14 @@ import numpy as np
 from domain.errors import Invalid
 from domain.evidence import ChangeRecord, MetricSeries, SignalKind
 from domain.ids import EvidenceId, TenantId
-from domain.topology import Certificate, ComputeTarget, DataStore, Edge, NodePool, RuntimeService, Topology
+from domain.topology import Certificate, ComputeTarget, DataStore, Edge, NodePool, RuntimeService, Secret, Topology
+from runtime.simulator.asset_metrics import asset_rows
 from runtime.simulator.flow import Ints
+from runtime.simulator.inner_metrics import inner_rows
 from runtime.simulator.loglines import log_lines, logs
 from runtime.simulator.pricing import SKUS
 from runtime.simulator.queueing import Floats
-from runtime.simulator.spec import ServiceSpec
+from runtime.simulator.spec import ServiceSpec, logins, secret_name
 from runtime.simulator.traces import spans
 from runtime.simulator.windows import steps_between
 from runtime.simulator.world import World
@@ -94,7 +97,7 @@ def _service_rows(world: World, service: ServiceSpec, steps: Ints) -> list[tuple
     if service.cache_hit > 0.0:
         values = world.history.service("cache_hit", steps, columns)
         rows.append(("cache_hit", "other", "ratio", "avg", values))
-    return rows
+    return rows if service.external else rows + inner_rows(world, service, steps)
 
 
 def _infrastructure_rows(world: World, steps: Ints) -> list[tuple[str, tuple[str, SignalKind, str, str], Floats]]:
@@ -110,7 +113,7 @@ def _infrastructure_rows(world: World, steps: Ints) -> list[tuple[str, tuple[str
     for name, ends_s in world.certificates.items():
         left: Floats = np.asarray((ends_s - (steps + 1.0) * world.spec.step_s) / 86_400.0, dtype=np.float64)
         rows.append((f"certificate/{name}", ("days_left", "other", "d", "avg"), left))
-    return rows
+    return rows + asset_rows(world, steps)
 
 
 def changes(world: World, start: datetime, end: datetime) -> tuple[ChangeRecord, ...]:
@@ -129,26 +132,30 @@ def topology(world: World) -> Topology:
     """The things of the world and their dependencies."""
     spec = world.spec
     own = [s for s in spec.services if not s.external]
+    callers = _callers(spec.services)
     return Topology(
         environment=spec.environment,
         regions=tuple(r.id for r in spec.regions),
-        services=tuple(_service(world, s) for s in own),
+        services=tuple(_service(world, s, callers) for s in own),
         compute_targets=tuple(
             ComputeTarget(id=f"sim-{r.id}", provider="simulated", region=r.id, zones=r.zones) for r in spec.regions
         ),
         node_pools=tuple(
             NodePool(
-                id=p.id, compute_target=f"sim-{p.region}", region=p.region, sku=p.sku,
+                id=p.id, compute_target=f"sim-{p.region}", region=p.region, sku=sku.name,
                 node_count=world.node_pools[p.id].node_count,
-                cpu_millicores_per_node=int(SKUS[p.sku].cores * 1000), memory_mib_per_node=SKUS[p.sku].memory_mib,
-                cost_usd_per_node_hour=SKUS[p.sku].cost_usd_per_hour,
+                cpu_millicores_per_node=int(sku.cores * 1000), memory_mib_per_node=sku.memory_mib,
+                cost_usd_per_node_hour=world.billing.prices[sku.name],
             )
             for p in spec.node_pools
+            for sku in (SKUS[world.node_pools[p.id].sku],)
         ),
         data_stores=tuple(
             DataStore(
                 id=s.id, tenant=TenantId(s.tenant), engine="postgres", region=s.regions[0],
-                replica_region=s.regions[1] if len(s.regions) > 1 else None,
+                replica_region=world.data_stores[s.id].replica_region,
+                encrypted_at_rest=world.data_stores[s.id].encrypted_at_rest,
+                backup_retention_days=world.data_stores[s.id].backup_retention_days,
             )
             for s in own
             if s.archetype == "database"
@@ -160,11 +167,23 @@ def topology(world: World) -> Topology:
             )
             for name, ends_s in world.certificates.items()
         ),
+        secrets=tuple(
+            Secret(id=secret_name(s.id, store.id), service=s.id, opens=store.address) for s, store in logins(spec)
+        ),
         edges=_edges(world),
     )  # fmt: skip
 
 
-def _service(world: World, spec: ServiceSpec) -> RuntimeService:
+def _callers(services: tuple[ServiceSpec, ...]) -> dict[str, list[ServiceSpec]]:
+    """Who calls whom directly, by callee."""
+    found: dict[str, list[ServiceSpec]] = {}
+    for caller in services:
+        for callee in {call.to for call in caller.calls}:
+            found.setdefault(callee, []).append(caller)
+    return found
+
+
+def _service(world: World, spec: ServiceSpec, callers: Mapping[str, Sequence[ServiceSpec]]) -> RuntimeService:
     return RuntimeService(
         id=spec.id,
         tenant=TenantId(spec.tenant),
@@ -175,17 +194,16 @@ def _service(world: World, spec: ServiceSpec) -> RuntimeService:
         slo=spec.slo,
         archetype=spec.archetype,
         regions=spec.regions,
-        used_by=_users(world.spec.services, spec.id),
+        used_by=_users(callers, spec.id),
     )
 
 
-def _users(services: tuple[ServiceSpec, ...], service: str) -> tuple[TenantId, ...]:
+def _users(callers: Mapping[str, Sequence[ServiceSpec]], service: str) -> tuple[TenantId, ...]:
     """Tenants whose services call this one, directly or through shared ones."""
     seen, todo, tenants = {service}, [service], set[str]()
     while todo:
-        callee = todo.pop()
-        for caller in services:
-            if caller.id not in seen and any(c.to == callee for c in caller.calls):
+        for caller in callers.get(todo.pop(), ()):
+            if caller.id not in seen:
                 seen.add(caller.id)
                 todo.append(caller.id)
                 tenants.add(caller.tenant)
@@ -213,5 +231,9 @@ def _edges(world: World) -> tuple[Edge, ...]:
     edges.extend(
         Edge(kind="secured_by", source=f"service/{name.removesuffix('-tls')}", target=f"certificate/{name}")
         for name in world.certificates
+    )
+    edges.extend(
+        Edge(kind="secured_by", source=holder.address, target=f"secret/{secret_name(holder.id, store.id)}")
+        for holder, store in logins(world.spec)
     )
     return tuple(edges)

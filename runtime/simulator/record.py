@@ -63,6 +63,10 @@ def _replay(world: World, entry: Entry) -> None:
             actuators.apply_desired(world, state, str(done["operation"]), actor=str(done["actor"]))
         case "restart":
             actuators.restart(world, str(done["service"]), str(done["operation"]), actor=str(done["actor"]))
+        case "restore_point":
+            actuators.create_restore_point(world, str(done["store"]), str(done["operation"]))
+        case "restore_drill":
+            actuators.drill_restore(world, str(done["store"]), str(done["operation"]))
         case "inject":
             faults.inject(world, Draw.model_validate(done["draw"]))
         case "undo":

@@ -14,6 +14,8 @@ from domain.catalogue import CertificateExpiring, ScalingChanged
 from domain.desired import DataStoreState, EnvironmentState, NodePoolState, TenantState
 from domain.errors import Invalid
 from runtime.simulator.autoscaling import Autoscaler
+from runtime.simulator.backups import Backups
+from runtime.simulator.billing import Billing
 from runtime.simulator.cluster import Cluster
 from runtime.simulator.demand import Demand
 from runtime.simulator.gauges import Gauges, Ramp
@@ -71,9 +73,14 @@ class World:
         self.journal = Journal(spec.environment)
         self.sensors = Sensors(self.layout, float(spec.step_s))
         self.node_pools = {p.id: NodePoolState(node_count=p.node_count, sku=p.sku) for p in spec.node_pools}
+        self.billing = Billing(self.layout, spec.start, seed)
+        self.billing.price(self.node_pools)
         self.data_stores: dict[str, DataStoreState] = {
-            s.id: DataStoreState() for s in spec.services if s.archetype == "database"
+            s.id: DataStoreState(replica_region=next((r for r in s.regions[1:]), None))
+            for s in spec.services
+            if s.archetype == "database"
         }
+        self.backups = Backups(self.data_stores, seed)
         self.certificates = {
             f"{s.id}-tls": s.certificate_days * 86_400.0 for s in spec.services if s.certificate_days is not None
         }
@@ -123,7 +130,10 @@ class World:
         if not self.plant.undisturbed:
             for name in EDGE_FIELDS:
                 self.history.rare.setdefault(name, {})[self.history.count] = getattr(self.plant, name)
-        self.history.append(readings, self.state.ready, self.cluster.desired, self.cluster.nodes_up, used)
+        rate = self.billing.rate(self.state.ready, self.plant.cores)
+        self.billing.meter(rate, self.elapsed_s, float(self.spec.step_s), self.journal)
+        self.backups.step(self.elapsed_s, self.data_stores)
+        self.history.append(readings, self.state.ready, self.cluster.desired, rate, self.cluster.nodes_up, used)
         if self.autoscaling and self.elapsed_s >= self._next_scaling_s:
             self._next_scaling_s += self.spec.laws.autoscaler_interval_s
             self._autoscale(readings.cpu_cores)
