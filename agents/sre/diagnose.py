@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from agents.sre.case import Case, Suspect, open_case
 from agents.sre.claims import check
+from agents.sre.rules_calls import logins, names
 from agents.sre.rules_changes import configurations, releases
 from agents.sre.rules_load import lost_ground, neighbours, surges
 from agents.sre.rules_state import caches, certificates, dependencies, memory, pools, saturation
@@ -14,6 +15,8 @@ from domain.evidence import Diagnosis, EvidencePack, Hypothesis
 
 RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
     certificates,
+    names,
+    logins,
     lost_ground,
     releases,
     configurations,
