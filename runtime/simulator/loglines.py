@@ -17,6 +17,7 @@ from runtime.simulator.flow import Ints
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.streams import stream
+from runtime.simulator.waylines import LOST, way_lines
 from runtime.simulator.windows import steps_between
 from runtime.simulator.world import World
 
@@ -42,6 +43,10 @@ class _Kind:
     """Lines per request (or per replica where `per_replica`) from the channel's value."""
     fill: Callable[[np.random.Generator, str], tuple[str, ...]]
     per_replica: bool = False
+
+
+def _locked(rng: np.random.Generator, _dependency: str) -> tuple[str, ...]:
+    return (str(rng.integers(1000, 9999)), str(rng.integers(10**6, 10**7)), str(int(rng.lognormal(7.5, 0.5))))
 
 
 def _nothing(_rng: np.random.Generator, _dependency: str) -> tuple[str, ...]:
@@ -89,8 +94,14 @@ KINDS: tuple[_Kind, ...] = (
     _Kind("garbage collection paused the process for <*> ms", "warning", "memory", _heap, _millis, per_replica=True),
     _Kind("container was killed (exit code <*>), restarting", "error", "oom", _times(0.5), lambda _r, _d: ("137",),
           per_replica=True),
+    _Kind("session <*> still waits for a row lock of transaction <*> after <*> ms", "warning", "lock_waiters",
+          _times(0.2), _locked),
+    _Kind("answer of the standby refused: it is <*> ms behind", "warning", "replication_lag_s", _times(1.0), _millis),
+    _Kind("write failed: no space left on device", "error", "disk_used", _times(1.0), _nothing),
 )  # fmt: skip
 MAX_LINES_PER_STEP = 20
+# A disk says that it is full when it is; readers complain of a replica that is half a minute behind.
+SAID_FROM = {"disk_used": 0.999, "replication_lag_s": 30.0}
 
 
 def logs(world: World, start: datetime, split: datetime, end: datetime) -> tuple[LogPattern, ...]:
@@ -112,7 +123,24 @@ def logs(world: World, start: datetime, split: datetime, end: datetime) -> tuple
                         current_count=current, current_s=float(len(after) * world.spec.step_s),
                     )
                 )  # fmt: skip
+        found += _about_calls(world, service, before, after, f"{split:%Y%m%dT%H%M%S}")
     return tuple(found)
+
+
+def _about_calls(world: World, service: ServiceSpec, before: Ints, after: Ints, label: str) -> list[LogPattern]:
+    """Patterns about calls that never got through."""
+    counted: dict[str, list[int]] = {}
+    for which, steps in enumerate((before, after)):
+        for line in way_lines(world, service, steps):
+            counted.setdefault(line.template, [0, 0])[which] = int(line.counts.sum())
+    return [
+        LogPattern(
+            evidence=EvidenceId(f"log:{service.id}:way{k}:{label}"), entity=service.address, template=template,
+            severity="error", baseline_count=counts[0], baseline_s=float(len(before) * world.spec.step_s),
+            current_count=counts[1], current_s=float(len(after) * world.spec.step_s),
+        )
+        for k, (template, counts) in enumerate(sorted(counted.items()))
+    ]  # fmt: skip
 
 
 def log_lines(world: World, start: datetime, end: datetime, service: str) -> tuple[LogLine, ...]:
@@ -132,6 +160,11 @@ def log_lines(world: World, start: datetime, end: datetime, service: str) -> tup
                 lines.append(
                     LogLine(at=at, entity=spec.address, severity=kind.severity, template=kind.template, text=text)
                 )
+    for line in way_lines(world, spec, steps):
+        for step, count in zip(steps, line.counts, strict=True):
+            at = world.instant(int(step) * world.spec.step_s)
+            told = LogLine(at=at, entity=spec.address, severity="error", template=line.template, text=line.template)
+            lines.extend([told] * min(int(count), MAX_LINES_PER_STEP))
     return tuple(sorted(lines, key=lambda line: (line.at, line.text)))
 
 
@@ -144,6 +177,10 @@ def _counts(world: World, service: ServiceSpec, kind_index: int, steps: Ints) ->
         value = np.ones_like(rate)
     elif kind.channel == "memory":
         value = history.truth("memory_mib", steps, columns) / world.live.services[service.id].memory_mib
+    elif kind.channel in {"disk_used", "replication_lag_s"}:
+        value = _refused(world, kind.channel, steps, columns)
+    elif kind.channel == "lock_waiters":
+        value = history.rarely(kind.channel, steps, columns) / np.maximum(rate, 1e-9)
     else:
         value = history.truth(kind.channel, steps, columns)
     base = history.truth("replicas_ready", steps, columns) if kind.per_replica else rate * world.spec.step_s
@@ -151,6 +188,15 @@ def _counts(world: World, service: ServiceSpec, kind_index: int, steps: Ints) ->
     # Failures are rounded down at rest: a healthy program still logs a line now and then.
     draw = history.draws(f"log-{kind_index}", steps, columns[0])
     return np.floor(expected + draw).astype(np.int64)
+
+
+def _refused(world: World, gauge: str, steps: Ints, columns: list[int]) -> Floats:
+    """Requests refused for what the gauge says: own failures while the disk is full, or the replica far behind."""
+    failed = world.history.truth("own_failed", steps, columns)
+    for k, column in enumerate(columns):
+        level = world.gauges.read(gauge, columns[0] if gauge == "disk_used" else column, steps, 0.0)
+        failed[:, k] *= level >= SAID_FROM[gauge]
+    return failed
 
 
 def _worst_dependency(world: World, service: ServiceSpec, step: int) -> str:
@@ -163,6 +209,8 @@ def _worst_dependency(world: World, service: ServiceSpec, step: int) -> str:
         columns = world.layout.columns(name)
         failing = world.history.truth("error_share", steps, columns).mean()
         slow = world.history.truth("slow_share", steps, columns).mean()
-        return float(failing + slow)
+        edges = world.layout.edges(caller=service.id, callee=name)
+        lost = sum(world.history.rarely(kind, steps, edges).mean() for kind in LOST)
+        return float(failing + slow + lost)
 
     return max((c.to for c in service.calls), key=trouble)

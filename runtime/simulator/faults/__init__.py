@@ -2,12 +2,15 @@
 
 from domain.errors import NotFound
 from runtime.simulator.faults.base import Answer, Domain, Draw, Ending, Fault, Truth
+from runtime.simulator.faults.calls import DNS_FAILURE, SECRET_EXPIRED
 from runtime.simulator.faults.config import CONFIG_REGRESSION
 from runtime.simulator.faults.dependencies import DEPENDENCY_FAILING, DEPENDENCY_SLOW
 from runtime.simulator.faults.deploys import DEPLOY_ERRORS, DEPLOY_LATENCY, DEPLOY_LEAK
+from runtime.simulator.faults.limits import CPU_THROTTLE
 from runtime.simulator.faults.load import CAPACITY_SHORTFALL, NOISY_NEIGHBOUR, PASSING_SURGE, TRAFFIC_SURGE
 from runtime.simulator.faults.places import NODE_LOSS, ZONE_LOSS
 from runtime.simulator.faults.processes import CACHE_FLUSH, MEMORY_PRESSURE, POOL_EXHAUSTION
+from runtime.simulator.faults.stores import DISK_FULL, LOCK_CONTENTION, REPLICATION_LAG
 from runtime.simulator.faults.trust import CERTIFICATE_EXPIRY
 from runtime.simulator.streams import stream
 from runtime.simulator.world import World
@@ -29,6 +32,12 @@ FAULTS: tuple[Fault, ...] = (
     MEMORY_PRESSURE,
     CACHE_FLUSH,
     CERTIFICATE_EXPIRY,
+    SECRET_EXPIRED,
+    DNS_FAILURE,
+    CPU_THROTTLE,
+    LOCK_CONTENTION,
+    REPLICATION_LAG,
+    DISK_FULL,
 )
 BY_NAME: dict[str, Fault] = {fault.name: fault for fault in FAULTS}
 
