@@ -3,9 +3,13 @@
 SLO minutes count each own service's minutes beyond its error or latency gate; cost and carbon are means per hour.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import numpy as np
 
 from domain.base import Frozen
+from runtime.simulator.flow import Ints
 from runtime.simulator.pricing import SKUS, carbon_g_per_hour, cost_usd_per_core_hour
 from runtime.simulator.queueing import Floats
 from runtime.simulator.sensors import ERROR_GATE, SLOW_GATE
@@ -30,28 +34,51 @@ def measure(world: World, since_s: float, minutes_standing: float) -> Measures:
     """Sum up the window from `since_s` (seconds after the world's start) until now."""
     steps = world.history.rows(round(since_s / world.spec.step_s), world.history.count)
     own = [w for w, s in enumerate(world.layout.rows) if not s.external]
-    beyond, served = np.zeros(len(steps)), 0.0
+    hurt, served = np.zeros(len(steps)), 0.0
     for service in world.layout.services:
         if service.external:
             continue
-        columns = world.layout.columns(service.id)
-        rate = world.history.truth("request_rate", steps, columns)
-        weight = rate + 1e-9
-        failing = (world.history.truth("error_share", steps, columns) * weight).sum(axis=1) / weight.sum(axis=1)
-        slow = (world.history.truth("slow_share", steps, columns) * weight).sum(axis=1) / weight.sum(axis=1)
-        beyond += (failing > ERROR_GATE) | (slow > SLOW_GATE)
+        failing, slow, rate = _shares(world, service.id, steps)
+        hurt += _hurt(failing, slow)
         if service.demand_rps > 0.0:
-            served += float((rate.sum(axis=1) * (1.0 - failing) * (1.0 - slow)).sum()) * world.spec.step_s
+            served += float((rate * (1.0 - failing) * (1.0 - slow)).sum()) * world.spec.step_s
     requested = world.history.truth("replicas_desired", steps, own) * world.plant.cores[own]
     used = world.history.truth("cpu_cores", steps, own)
     return Measures(
-        slo_minutes_lost=round(float(beyond.sum()) * world.spec.step_s / 60.0, 3),
+        slo_minutes_lost=round(float(hurt.sum()) * world.spec.step_s / 60.0, 3),
         minutes_standing=round(minutes_standing, 2),
         cost_usd_per_hour=round(float((requested * _prices(world)[own]).sum(axis=1).mean()), 4),
         carbon_g_per_hour=round(_carbon(world, own, requested, used), 2),
         requests_served=round(served),
-        hurting=_by_minute(beyond, world.spec.step_s),
+        hurting=_by_minute(hurt, world.spec.step_s),
     )
+
+
+def minutes_beyond(world: World, services: Sequence[str], start: datetime, end: datetime) -> float:
+    """Return the minutes within [start, end) in which any of the services was beyond a gate."""
+    first = round((start - world.spec.start).total_seconds() / world.spec.step_s)
+    last = round((end - world.spec.start).total_seconds() / world.spec.step_s)
+    steps = world.history.rows(first, last)
+    hurt = np.zeros(len(steps))
+    for service in services:
+        if service in world.layout.service_index:
+            failing, slow, _ = _shares(world, service, steps)
+            hurt = np.maximum(hurt, _hurt(failing, slow))
+    return float(hurt.sum()) * world.spec.step_s / 60.0
+
+
+def _shares(world: World, service: str, steps: Ints) -> tuple[Floats, Floats, Floats]:
+    """Failing share, slow share and request rate of a service over its regions, step by step."""
+    columns = world.layout.columns(service)
+    rate = world.history.truth("request_rate", steps, columns)
+    weight = rate + 1e-9
+    failing = (world.history.truth("error_share", steps, columns) * weight).sum(axis=1) / weight.sum(axis=1)
+    slow = (world.history.truth("slow_share", steps, columns) * weight).sum(axis=1) / weight.sum(axis=1)
+    return failing, slow, rate.sum(axis=1)
+
+
+def _hurt(failing: Floats, slow: Floats) -> Floats:
+    return np.asarray((failing > ERROR_GATE) | (slow > SLOW_GATE), dtype=np.float64)
 
 
 def _prices(world: World) -> Floats:
@@ -68,7 +95,7 @@ def _carbon(world: World, own: list[int], requested: Floats, used: Floats) -> fl
     return total
 
 
-def _by_minute(beyond: Floats, step_s: int) -> tuple[int, ...]:
+def _by_minute(hurt: Floats, step_s: int) -> tuple[int, ...]:
     per = round(60 / step_s)
-    whole = beyond[: len(beyond) // per * per].reshape(-1, per)
+    whole = hurt[: len(hurt) // per * per].reshape(-1, per)
     return tuple(int(v) for v in whole.max(axis=1))

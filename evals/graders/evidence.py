@@ -1,0 +1,33 @@
+"""Evidence closure: every cited item exists, precedes the claim, and supports it by a check that recomputes it."""
+
+from collections.abc import Mapping
+
+from agents.sre.claims import check
+from domain.commands import CommandRecord
+from domain.evidence import Claim, EvidencePack
+from evals.episodes.played import Played
+from evals.episodes.record import Grade
+from evals.graders.base import share
+
+
+def evidence(played: Played) -> Mapping[str, Grade]:
+    """Return the share of claims behind proposals that their evidence closes; a proposal that cites nothing is open."""
+    journal, records = played.simulated.mesh.journal, {r.command.id: r for r in played.ours()}
+    closed = total = 0
+    for tenant, run in played.runs():
+        pack = journal.pack(tenant, run.id) if run.proposals else None
+        if pack is None or run.diagnosis is None:
+            continue
+        claims = run.diagnosis.hypotheses[0].supporting if run.diagnosis.hypotheses else ()
+        for record in [records[c] for c in run.proposals if c in records]:
+            good = [_closed(claim, pack, record) for claim in claims]
+            cites = bool(record.command.evidence) and all(pack.item(e) is not None for e in record.command.evidence)
+            closed += sum(good) + cites
+            total += len(good) + 1
+    return {"evidence_closure": share(closed, total, "claims and citations closed")}
+
+
+def _closed(claim: Claim, pack: EvidencePack, record: CommandRecord) -> bool:
+    items = [pack.item(cited) for cited in claim.evidence]
+    precede = all(item is not None and item.window.start <= record.command.proposed_at for item in items)
+    return bool(items) and precede and check(claim, pack)

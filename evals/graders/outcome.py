@@ -1,0 +1,54 @@
+"""Outcome: SLO minutes lost against doing nothing and against an oracle, and whether it ended as it should."""
+
+from collections.abc import Mapping
+
+from domain.commands import State
+from evals.episodes.played import Played
+from evals.episodes.record import Grade
+from evals.graders.base import none
+
+WORTH = 5.0
+"""Below five lost service minutes doing nothing is as good as anything: a ratio would only be noise."""
+
+
+def outcome(played: Played) -> Mapping[str, Grade]:
+    """Return lost minutes as a share of those lost when the world is left alone, autoscalers on."""
+    ours, baselines = played.measures(), played.baselines
+    if not baselines or played.director.setting.scenario.quiet:
+        return {"lost_share": none("nothing to lose here")}
+    alone, oracle = baselines["autoscaler"].slo_minutes_lost, baselines["oracle"].slo_minutes_lost
+    if alone < WORTH:
+        return {"lost_share": none(f"left alone it costs {alone:.1f} SLO minutes")}
+    reason = f"{ours.slo_minutes_lost:.0f} SLO minutes lost, left alone {alone:.0f}, oracle {oracle:.0f}"
+    return {"lost_share": Grade(value=ours.slo_minutes_lost / alone, reason=reason)}
+
+
+def ending(played: Played) -> Mapping[str, Grade]:
+    """Tell whether the episode ended the way that its scenario calls good."""
+    good, done = played.director.setting.scenario.good, _done(played)
+    if good == "silence":
+        proposed = played.ours()
+        right, reason = not proposed, f"{len(proposed)} proposals where nothing was wrong"
+    elif good == "recover":
+        fixed = [kind for kind in done if kind != "ticket.open"]
+        well = _calm(played)
+        right, reason = bool(fixed) and well, f"{', '.join(fixed) or 'no command'} held; world {_word(well)}"
+    elif good == "escalate":
+        acted = [kind for kind in done if kind != "ticket.open"]
+        right, reason = "ticket.open" in done and not acted, f"held: {', '.join(done) or 'nothing'}"
+    else:
+        stayed = [r.command.kind for r in played.ours() if r.fencing is not None and r.command.kind != "ticket.open"]
+        right, reason = not stayed, f"acted: {', '.join(stayed)}" if stayed else "waited"
+    return {"ended_well": Grade(value=float(right), reason=reason)}
+
+
+def _done(played: Played) -> list[str]:
+    return [r.command.kind for r in played.ours() if r.state is State.SUCCEEDED]
+
+
+def _calm(played: Played) -> bool:
+    return sum(played.measures().hurting[-5:]) == 0
+
+
+def _word(well: bool) -> str:  # noqa: FBT001  # one word for one flag
+    return "well" if well else "hurting"

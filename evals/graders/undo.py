@@ -1,0 +1,41 @@
+"""Undo correctness: after an undo every field that we wrote holds what it held before we wrote it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+
+from domain.commands import CommandRecord, FieldUndo, State
+from domain.desired import DesiredState
+from evals.episodes.played import Played
+from evals.episodes.record import Grade
+from evals.graders.base import share
+from storage.tables.runtime import desired_versions
+
+
+def undo(played: Played) -> Mapping[str, Grade]:
+    """Return the share of fields, over all undone commands, that are exactly as they were."""
+    undone = [r for r in played.ours() if r.state is State.UNDONE]
+    fields = [(record, field) for record in undone for field in record.command.inverse.fields]
+    exact = sum(_restored(played, record, field) for record, field in fields)
+    return {"undo_exact": share(exact, len(fields), "fields restored")}
+
+
+def _restored(played: Played, record: CommandRecord, field: FieldUndo) -> bool:
+    """Look at the first document in which our value is gone: it must hold the former value, or be another's write."""
+    query = (
+        select(desired_versions.c.document, desired_versions.c.at)
+        .where(
+            desired_versions.c.environment == record.command.environment,
+            desired_versions.c.at >= record.command.proposed_at,
+            desired_versions.c.at <= record.updated_at,
+        )
+        .order_by(desired_versions.c.version)
+    )
+    with played.simulated.mesh.parts.runtime_database.read() as connection:
+        rows = list(connection.execute(query))
+    values = [DesiredState.model_validate(row.document).value_at(field.path, row.at) for row in rows]
+    held = [k for k, value in enumerate(values) if value == field.written]
+    if not held:
+        return True  # the write never reached the document
+    after = values[held[-1] + 1 :]
+    return bool(after) and after[0] == field.restore
