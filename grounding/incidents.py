@@ -86,6 +86,10 @@ class Incidents:
         store.save_incident(connection, grown)
         return Folded("joined", grown)
 
+    def awaits(self, connection: Connection, environment: EnvironmentId, at: datetime) -> bool:
+        """Tell whether `settle` would open or join something, for which it needs to know what hangs together."""
+        return any(s.incident is None and _is_due(s, at) for s in store.load_symptoms(connection, environment))
+
     def settle(
         self,
         connection: Connection,

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from domain.commands import CommandRecord
 from domain.errors import NotFound
-from domain.evidence import Diagnosis, EvidencePack
+from domain.evidence import Diagnosis, Evidence, EvidencePack
 from domain.ids import EnvironmentId, IncidentId, TenantId
 from domain.incidents import Incident
 from governance.machine import CommandStore
@@ -52,6 +52,11 @@ class Cases:
         """Return the newest evidence pack of the incident."""
         runs = self.journal.runs(tenant, IncidentId(incident))
         return self.journal.pack(tenant, runs[-1].id) if runs else None
+
+    def items(self, tenant: TenantId, incident: str) -> tuple[Evidence, ...]:
+        """Return what can be cited of the incident's newest evidence."""
+        runs = self.journal.runs(tenant, IncidentId(incident))
+        return self.journal.items(tenant, runs[-1].id) if runs else ()
 
     def diagnosis(self, tenant: TenantId, incident: str | None) -> Diagnosis | None:
         """Return the newest diagnosis of the incident."""

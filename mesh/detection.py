@@ -76,7 +76,9 @@ class Detection:
         self.watcher(Stage(name="symptom", at=event.time, tenant=event.tenant, title=title))
 
     async def _settle(self, environment: EnvironmentId) -> Settled:
-        topology, changes = await self._structure(environment)
+        with self.database.read() as connection:
+            awaits = self.incidents.awaits(connection, environment, self.clock.now())
+        topology, changes = await self._structure(environment) if awaits else (Topology(environment=environment), ())
         with self.database.begin() as connection:
             settled = self.incidents.settle(
                 connection, environment, topology=topology, changes=changes, at=self.clock.now()

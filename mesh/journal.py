@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from domain.base import Frozen, UtcDatetime
-from domain.evidence import Diagnosis, EvidencePack
+from domain.evidence import Diagnosis, Evidence, EvidencePack
 from domain.ids import CommandId, EnvironmentId, IncidentId, RunId, TenantId
 from domain.outcomes import Outcome, Verification
 from domain.ports import Clock, Ids
@@ -143,6 +143,13 @@ class Journal:
             found = connection.execute(query).scalar_one_or_none()
         return None if found is None else EvidencePack.model_validate(found)
 
+    def items(self, tenant: TenantId, run: RunId) -> tuple[Evidence, ...]:
+        """Return the citable items of a run's evidence, without the series and lines behind them."""
+        query = select(runs.c.pack["items"]).where(runs.c.tenant == tenant, runs.c.id == run)
+        with self._database.read() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return _ITEMS.validate_python(found or ())
+
     def start_watch(self, connection: Connection, watch: Watch) -> None:
         """Store a watch in the caller's transaction; a second one for the same command is ignored."""
         held = connection.execute(select(watches.c.command).where(watches.c.command == watch.command)).first()
@@ -226,6 +233,7 @@ class Journal:
             connection.execute(insert(cursors).values(consumer=consumer, position=position))
 
 
+_ITEMS = TypeAdapter(tuple[Evidence, ...])
 _WITHOUT_PACK = tuple(column for column in runs.c if column.name != "pack")
 """A pack is hundreds of kilobytes, and who lists runs does not read it."""
 

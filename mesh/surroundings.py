@@ -3,13 +3,14 @@
 Nothing here has a permissive default: what cannot be read raises, and a command without facts is not decided.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.commands import IN_FLIGHT, Command, State
 from domain.errors import Invalid
-from domain.evidence import EvidencePack
+from domain.evidence import Evidence
 from domain.ids import PLATFORM, TenantId
 from domain.incidents import Incident
 from domain.ports import Clock
@@ -43,8 +44,8 @@ class IncidentLookup(Protocol):
         """Return the incident, None when the tenant has none of that id."""
         ...
 
-    def pack(self, tenant: TenantId, incident: str) -> EvidencePack | None:
-        """Return the newest evidence pack of the incident."""
+    def items(self, tenant: TenantId, incident: str) -> tuple[Evidence, ...]:
+        """Return what can be cited of the incident's newest evidence."""
         ...
 
 
@@ -116,17 +117,17 @@ class SurroundingsReader:
         }
 
     def _history(self, command: Command, now: datetime) -> dict[str, object]:
-        incident, pack, tried = None, None, ()
+        incident, items, tried = None, (), ()
         if command.incident is not None:
             incident = self.incidents.incident(command.tenant, command.incident)
-            pack = self.incidents.pack(command.tenant, command.incident)
+            items = self.incidents.items(command.tenant, command.incident)
             tried = self.store.list(command.tenant, states=BAD, incident=command.incident, limit=SCAN)
         mine = set(command.affected.resources)
         in_flight = [r.command for r in self.store.list("*", states=IN_FLIGHT, limit=SCAN)]
         return {
             "conflicts": sum(1 for c in in_flight if c.id != command.id and mine & set(c.affected.resources)),
             "incident_open": incident is not None and incident.status not in {"resolved", "closed"},
-            "evidence_age_s": _evidence_age_s(command, pack, now),
+            "evidence_age_s": _evidence_age_s(command, items, now),
             "same_fix_failed": any(
                 (r.command.kind, r.command.target) == (command.kind, command.target)
                 for r in tried
@@ -167,8 +168,6 @@ def _binding(bindings: tuple[RuntimeTenantBinding, ...], command: Command) -> Ru
     return found
 
 
-def _evidence_age_s(command: Command, pack: EvidencePack | None, now: datetime) -> float:
-    if pack is None:
-        return NO_EVIDENCE_AGE_S
-    ends = [item.window.end for item in pack.items if item.id in command.evidence]
+def _evidence_age_s(command: Command, items: Sequence[Evidence], now: datetime) -> float:
+    ends = [item.window.end for item in items if item.id in command.evidence]
     return max(0.0, (now - max(ends)).total_seconds()) if ends else NO_EVIDENCE_AGE_S
