@@ -57,7 +57,8 @@ def arguments_of(world: World, answer: Answer) -> dict[str, JsonValue]:
         case "traffic.shift":
             away = next(iter(answer.arguments))
             to = next(r for r in world.layout.regions if r != away)
-            return {"service": name, "region_weights": {away: 0.0, to: 1.0}}
+            with_it = answer.arguments.get("also", [])
+            return {"service": name, "region_weights": {away: 0.0, to: 1.0}, "also": with_it}
         case _:
             return {"service": name}
 
@@ -74,6 +75,11 @@ def carry_out(world: World, answer: Answer, operation: str = "op-1") -> None:
         goal = goal.model_copy(update={"tenants": {**goal.tenants, name: limit}})
     else:
         goal = changed(world, name, **_fields(world, answer, name, wanted))
+        also = wanted.get("also", [])
+        for other in also if isinstance(also, list) else []:
+            traffic = goal.services[name].traffic
+            moved = goal.services[str(other)].model_copy(update={"traffic": traffic})
+            goal = goal.model_copy(update={"services": {**goal.services, str(other): moved}})
     actuators.apply_desired(world, goal, operation)
 
 

@@ -55,6 +55,8 @@ class Cluster:
     """(pools, zones) allocatable cores of live, uncordoned nodes."""
     nodes_up: Floats = field(init=False)
     """(nodes,) 1 where a node is there and ready."""
+    quota_cores: Floats = field(init=False)
+    """(pools,) cores that may be requested; the provider grants no more."""
     _next_try: float = 0.0
     _next_heal_s: float = np.inf
     _pinned: NDArray[np.bool_] = field(init=False)
@@ -66,6 +68,7 @@ class Cluster:
             self.zone_up[index, : len(region.zones)] = True
         self._pinned = np.array([s.pinned_zone for s in self.layout.rows], dtype=bool)
         self.nodes = _nodes(self.layout)
+        self.quota_cores = np.full(len(self.layout.pools), np.inf)
         self.count_nodes()
         self.running = self.wanted()
 
@@ -117,14 +120,25 @@ class Cluster:
         """Of the missing replicas those that free CPU in their pool and zone can hold."""
         pools, zones = len(self.layout.pools), missing.shape[1]
         free = self.pool_cores
+        granted = self.quota_cores - np.bincount(self.layout.pool_of, coming.sum(axis=1) * self.cores, pools)
+        granted -= np.bincount(self.layout.pool_of, self.ready * self.cores, pools)
         fits = np.zeros_like(missing)
         for zone in range(zones):
             used = np.bincount(self.layout.pool_of, (self.running + coming)[:, zone] * self.cores, pools)
             need = np.bincount(self.layout.pool_of, missing[:, zone] * self.cores, pools)
-            room = np.maximum(free[:, zone] - used, 0.0)
+            room = np.maximum(np.minimum(free[:, zone] - used, granted), 0.0)
             share = np.minimum(1.0, room / np.maximum(need, 1e-9))
             fits[:, zone] = np.floor(missing[:, zone] * share[self.layout.pool_of] + 1e-9)
+            granted = granted - np.bincount(self.layout.pool_of, fits[:, zone] * self.cores, pools)
         return fits
+
+    def expected(self) -> Floats:
+        """Replicas per workload that run or are starting."""
+        return self.ready + sum((c.sum(axis=1) for _, c in self.starting), start=np.zeros_like(self.desired))
+
+    def requested_cores(self) -> Floats:
+        """(pools,) cores that running and starting replicas request."""
+        return np.bincount(self.layout.pool_of, self.expected() * self.cores, len(self.layout.pools))
 
     def _start(self, counts: Floats, now_s: float) -> None:
         for delay in np.unique(self.startup_s):

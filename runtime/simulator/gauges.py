@@ -23,7 +23,7 @@ class Ramp:
 
     def at(self, steps: Ints) -> Floats:
         """Levels at steps from its own on."""
-        return np.clip(self.value + self.per_step * (steps - self.step), self.least, self.most)
+        return np.asarray(np.clip(self.value + self.per_step * (steps - self.step), self.least, self.most), np.float64)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.simulator.flow import CallGraph, Ints
 from runtime.simulator.queueing import Floats
 
-EDGE_FIELDS = ("way_ms", "jitter_ms", "unresolved", "unauthorised", "unreachable")
+EDGE_FIELDS = ("way_ms", "jitter_ms", "unresolved", "unauthorised", "unreachable", "resent")
 """What can befall a call between caller and callee; everything else about it belongs to one of the two."""
 
 
@@ -70,10 +70,12 @@ class Plant:
     """(edges,) attempts that the callee turns away at once for their credential, before it does any work."""
     unreachable: Floats
     """(edges,) attempts that get no answer at all: the caller waits for its whole timeout."""
+    resent: Floats
+    """(edges,) share of packets sent again; the time and the calls that costs are in `way_ms` and `unreachable`."""
     serial_ms: Floats
     """Part of a request that only one can be in at a time: a lock all of them take. 0 where work runs side by side."""
     undisturbed: bool = True
-    """No call is slowed, lost or turned away on its way: those five fields are zero."""
+    """No call is slowed, lost or turned away on its way: those six fields are zero."""
 
     def copy(self) -> "Plant":
         """A copy whose arrays may be written."""

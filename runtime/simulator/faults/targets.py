@@ -132,3 +132,11 @@ def rate_per_region(world: World, service: str) -> float:
     """Requests per second and region over the last minute."""
     steps = world.history.rows(world.history.count - 6, world.history.count)
     return float(world.history.truth("request_rate", steps, world.layout.columns(service)).mean())
+
+
+def reached_in(world: World) -> list[tuple[str, str]]:
+    """Services that most requests of some caller stand on, with each region they are called in, where there are two."""
+    leant_on = {
+        c.to for s in own(world) for c in s.calls if min(c.per_request, c.failure_weight) >= 0.5 and not c.on_cache_miss
+    }
+    return [(s.id, r) for s in own(world) if s.id in leant_on and len(s.regions) > 1 for r in s.regions]
