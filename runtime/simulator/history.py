@@ -69,7 +69,7 @@ class History:
 
     def truth(self, channel: str, steps: Ints, columns: list[int]) -> Floats:
         """(steps, columns) of one channel, without noise."""
-        return self._ring[steps % self.steps][:, _INDEX[channel]][:, columns].astype(np.float64)
+        return self._ring[steps % self.steps, _INDEX[channel]][:, columns].astype(np.float64)
 
     def recent(self, channel: str, columns: list[int], steps: int = 6) -> Floats:
         """(columns,) mean of one channel over the newest steps, without noise; zero before the first."""
