@@ -9,6 +9,7 @@ from time import perf_counter
 from domain.errors import NotFound
 from evals.datasets.cases import Case, Telemetry
 from evals.datasets.diagnosing import Diagnosed
+from evals.datasets.loghub import Loghub
 from evals.datasets.nezha import Nezha
 from evals.datasets.petshop import PetShop
 from evals.datasets.podsecurity import PodSecurity
@@ -18,6 +19,7 @@ DATASETS: tuple[Dataset, ...] = (
     Diagnosed(PetShop()),
     Diagnosed(Nezha()),
     PodSecurity(),
+    Loghub(),
 )
 
 __all__ = ["DATASETS", "Case", "DatasetReport", "Progress", "dataset", "recordings", "report", "run"]
