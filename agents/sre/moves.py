@@ -14,7 +14,9 @@ from analysis import constants as c
 from analysis.changes import deviate
 from analysis.signals import Floats, SignalSeries
 
-Role = Literal["traffic", "latency", "errors", "cpu", "memory", "pool", "cache", "ready", "desired", "other"]
+Role = Literal[
+    "traffic", "latency", "errors", "cpu", "memory", "pool", "cache", "ready", "desired", "restarts", "other"
+]
 # Names by which common exporters call these (cAdvisor, kube-state-metrics, HikariCP, Redis); everything else by kind.
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("memory", re.compile(r"mem|rss|heap")),
@@ -22,6 +24,7 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("cache", re.compile(r"cache.*hit|hit_ratio|hit_rate")),
     ("ready", re.compile(r"ready|available_replicas")),
     ("desired", re.compile(r"desired|spec_replicas")),
+    ("restarts", re.compile(r"restarts")),
     ("cpu", re.compile(r"cpu")),
 )
 _BY_KIND: Mapping[str, Role] = {"traffic": "traffic", "latency": "latency", "errors": "errors"}

@@ -1,4 +1,6 @@
-"""Faults that somebody's change brought: a release that is slow, failing or leaking, a wrong configuration value."""
+"""Faults that somebody's change brought: a release that is slow, failing, leaking or does not stay up, a feature
+switched on, a wrong configuration value.
+"""
 
 from datetime import datetime
 
@@ -17,6 +19,8 @@ SLOWER = 1.5
 LEAK_LEAD_S = 180.0
 LEAK_RISE = 1.15
 RESTART = "restart"
+# How flag services and configuration files write the two sides of a switch; a flag that was not set yet was off.
+SWITCHED = frozenset({"true", "false", "on", "off", "enabled", "disabled", "none"})
 
 
 def releases(case: Case) -> list[Suspect]:
@@ -25,9 +29,9 @@ def releases(case: Case) -> list[Suspect]:
     for change in case.suspects("deployment", SLOW_SUSPECT):
         if change.after == RESTART or change.before is None:
             continue
-        leak = _leak(case, change)
-        if leak is not None:
-            found.append(leak)
+        known = _leak(case, change) or _crash_loop(case, change)
+        if known is not None:
+            found.append(known)
         elif case.onset - change.at <= SUSPECT and case.lead(change.entity) > 0:
             found += _release(case, change)
     return _newest_per_entity(found)
@@ -42,12 +46,20 @@ def configurations(case: Case) -> list[Suspect]:
         if not moved or blame <= 0:
             continue
         supporting = (claims.changed(change), *(claims.moved(m) for m in moved[:3]))
-        statement = f"a configuration change of {change.entity} made it worse"
-        strength = _strength(case, change, blame)
-        found.append(
-            Suspect(change.entity, "config_regression", strength, statement, supporting, _against(case, change))
+        kind, word = (
+            ("feature_flag", "feature switch") if _is_switch(change) else ("config_regression", "configuration")
         )
+        statement = f"a {word} change of {change.entity} made it worse"
+        strength = _strength(case, change, blame)
+        found.append(Suspect(change.entity, kind, strength, statement, supporting, _against(case, change)))
     return _newest_per_entity(found)
+
+
+def _is_switch(change: ChangeRecord) -> bool:
+    """Tell whether the change turned something on or off: a feature flag, where other values are sizes and limits."""
+    if not isinstance(change.before, dict) or not isinstance(change.after, dict):
+        return False
+    return all(str(side.get("value")).lower() in SWITCHED for side in (change.before, change.after))
 
 
 def _leak(case: Case, change: ChangeRecord) -> Suspect | None:
@@ -62,6 +74,22 @@ def _leak(case: Case, change: ChangeRecord) -> Suspect | None:
     strength = BASE + BY_BLAME * max(case.lead(change.entity), 0.5) + 0.1
     statement = f"the release of {change.entity} leaks memory"
     return Suspect(change.entity, "deploy_leak", strength, statement, supporting, _against(case, change))
+
+
+def _crash_loop(case: Case, change: ChangeRecord) -> Suspect | None:
+    """A version whose processes exit again and again takes its replicas away; memory does that without a release."""
+    if case.onset - change.at > SUSPECT:
+        return None
+    exits, fewer = case.moves.rose(change.entity, "restarts"), case.moves.fell(change.entity, "ready")
+    if exits is None or fewer is None or not (_after(exits, change.at) and _after(fewer, change.at)):
+        return None
+    harmed = [m for role in ("errors", "latency") if (m := case.moves.rose(change.entity, role)) is not None]
+    full = case.moves.rose(change.entity, "memory")
+    supporting = (claims.changed(change), claims.moved(exits), claims.moved(fewer), *(claims.moved(m) for m in harmed))
+    against = (*_against(case, change), *((claims.moved(full, weight=-0.5),) if full is not None else ()))
+    strength = _strength(case, change, case.lead(change.entity)) + 0.1 - 0.3 * (full is not None)
+    statement = f"the release of {change.entity} does not stay up"
+    return Suspect(change.entity, "deploy_crash_loop", strength, statement, supporting, against)
 
 
 def _release(case: Case, change: ChangeRecord) -> list[Suspect]:

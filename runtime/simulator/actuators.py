@@ -58,6 +58,7 @@ def restart(world: World, service: str, operation: str, *, actor: str = "platfor
     world.schedule.append((world.elapsed_s, "restart", {"service": service, "operation": operation, "actor": actor}))
     world.effects[operation] = 1
     world.cluster.restart(columns, world.elapsed_s)
+    world.crashes.restarted(service, world.elapsed_s)
     _fresh_processes(world, columns)
     world.state.cache_hit[columns] *= COLD_AFTER_RESTART
     world.note(f"service/{service}", "deployment", None, "restart", actor, f"{service} restarted")
@@ -137,6 +138,7 @@ def _roll_out(world: World, service: str, before: str, after: str, actor: str) -
     spec = world.layout.services[world.layout.service_index[service]]
     lasts = ROLLOUT_WAVES * spec.startup_s * world.spec.laws.startup_factor
     world.live.rollouts[service] = Rollout(before, after, world.elapsed_s, world.elapsed_s + lasts)
+    world.crashes.watch(world.live, service, world.elapsed_s, lasts / ROLLOUT_WAVES)
     _fresh_processes(world, world.layout.columns(service))
     world.note(f"service/{service}", "deployment", before, after, actor, f"{service} {before} -> {after}")
     for phase, at_s in (("started", world.elapsed_s), ("finished", world.elapsed_s + lasts)):

@@ -34,6 +34,8 @@ class Traits:
     error_add: float = 0.0
     leak_mib_per_krequest: float = 0.0
     memory_factor: float = 1.0
+    exits_after_s: float = 0.0
+    """How long a process lives before it exits by itself; 0 where it stays up."""
 
 
 @dataclass(slots=True, frozen=True)

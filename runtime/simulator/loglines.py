@@ -92,6 +92,7 @@ KINDS: tuple[_Kind, ...] = (
     _Kind("request queue is full, answering 503", "warning", "shed", _times(1.0), _nothing),
     _Kind("TLS handshake failed: certificate verify failed", "error", "tls_refused", _times(1.0), _nothing),
     _Kind("garbage collection paused the process for <*> ms", "warning", "memory", _heap, _millis, per_replica=True),
+    _Kind("fatal: initialisation failed, exiting with code <*>", "error", "exits", _times(1.0), lambda _r, _d: ("1",)),
     _Kind("container was killed (exit code <*>), restarting", "error", "oom", _times(0.5), lambda _r, _d: ("137",),
           per_replica=True),
     _Kind("session <*> still waits for a row lock of transaction <*> after <*> ms", "warning", "lock_waiters",
@@ -181,6 +182,8 @@ def _counts(world: World, service: ServiceSpec, kind_index: int, steps: Ints) ->
         value = _refused(world, kind.channel, steps, columns)
     elif kind.channel == "lock_waiters":
         value = history.rarely(kind.channel, steps, columns) / np.maximum(rate, 1e-9)
+    elif kind.channel == "exits":
+        return np.rint(history.rarely(kind.channel, steps, columns).sum(axis=1)).astype(np.int64)
     else:
         value = history.truth(kind.channel, steps, columns)
     base = history.truth("replicas_ready", steps, columns) if kind.per_replica else rate * world.spec.step_s

@@ -93,7 +93,10 @@ def _service_rows(world: World, service: ServiceSpec, steps: Ints) -> list[tuple
     rows: list[tuple[str, SignalKind, str, str, Floats]] = []
     for metric, channel, kind, unit, statistic, factor in METRICS:
         if not service.external or metric in _EXTERNAL_METRICS:
-            rows.append((metric, kind, unit, statistic, world.history.service(channel, steps, columns) * factor))
+            values = world.history.service(channel, steps, columns) * factor
+            if metric == "restarts":
+                values = values + world.history.rarely("exits", steps, columns).sum(axis=1)
+            rows.append((metric, kind, unit, statistic, values))
     if service.cache_hit > 0.0:
         values = world.history.service("cache_hit", steps, columns)
         rows.append(("cache_hit", "other", "ratio", "avg", values))

@@ -17,6 +17,7 @@ from runtime.simulator.autoscaling import Autoscaler
 from runtime.simulator.backups import Backups
 from runtime.simulator.billing import Billing
 from runtime.simulator.cluster import Cluster
+from runtime.simulator.crashes import Crashes
 from runtime.simulator.demand import Demand
 from runtime.simulator.gauges import Gauges, Ramp
 from runtime.simulator.history import History
@@ -70,6 +71,7 @@ class World:
             pools=len(self.layout.pools), seed=seed, noise=laws.metric_noise,
         )  # fmt: skip
         self.gauges = Gauges()
+        self.crashes = Crashes(seed)
         self.journal = Journal(spec.environment)
         self.sensors = Sensors(self.layout, float(spec.step_s))
         self.node_pools = {p.id: NodePoolState(node_count=p.node_count, sku=p.sku) for p in spec.node_pools}
@@ -120,6 +122,7 @@ class World:
         if self.live.dirty:
             self.refresh()
         self.state.ready = np.where(self.external, self.cluster.desired, self.cluster.ready)
+        exits = self.crashes.step(self.live, self.elapsed_s, self.state.ready)
         self.plant.pool_cores = np.maximum(self.cluster.pool_cores.sum(axis=1), 1.0)
         demand = self.demand.at(self.now, self.share, self.throttle_rps)
         readings = advance(self.plant, self.state, demand, float(self.spec.step_s))
@@ -127,6 +130,8 @@ class World:
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
         used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
+        if exits is not None:
+            self.history.rare.setdefault("exits", {})[self.history.count] = exits
         if not self.plant.undisturbed:
             for name in EDGE_FIELDS:
                 self.history.rare.setdefault(name, {})[self.history.count] = getattr(self.plant, name)

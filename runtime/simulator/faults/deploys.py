@@ -1,4 +1,4 @@
-"""Releases that made things worse: slower, failing, leaking. Only the release pipeline is seen to act."""
+"""Releases that made things worse: slower, failing, leaking, not staying up. Only the pipeline is seen to act."""
 
 import numpy as np
 
@@ -62,3 +62,5 @@ DEPLOY_LATENCY = _row("deploy_latency", cpu_factor=(1.2, 1.8), io_add_ms=(1.0, 2
 DEPLOY_ERRORS = _row("deploy_errors", error_add=(0.08, 0.3))
 # Minutes until the leak fills the memory headroom at today's load.
 DEPLOY_LEAK = _row("deploy_leak", leak_mib_per_krequest=(7.0, 11.0))
+# Starts, answers its readiness probe and dies within a minute or two: long enough for the rollout to go on.
+DEPLOY_CRASH_LOOP = _row("deploy_crash_loop", exits_after_s=(25.0, 70.0))
