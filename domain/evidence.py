@@ -68,6 +68,8 @@ class SpanStats(Frozen):
     operation: str
     peer: str = ""
     """Address of the callee when this is the time spent on the way to and from it; empty for the entity's own work."""
+    peer_region: str = ""
+    """Region in which that callee was called, where the backend keeps it apart."""
     baseline_self_ms: tuple[float, ...]
     current_self_ms: tuple[float, ...]
     baseline_errors: int = 0

@@ -138,7 +138,8 @@ class Cluster:
 
     def requested_cores(self) -> Floats:
         """(pools,) cores that running and starting replicas request."""
-        return np.bincount(self.layout.pool_of, self.expected() * self.cores, len(self.layout.pools))
+        cores = np.bincount(self.layout.pool_of, self.expected() * self.cores, len(self.layout.pools))
+        return np.asarray(cores, dtype=np.float64)
 
     def _start(self, counts: Floats, now_s: float) -> None:
         for delay in np.unique(self.startup_s):

@@ -3,6 +3,8 @@
 Everybody has them all the time, with their usual noise; most days they say nothing.
 """
 
+import numpy as np
+
 from domain.evidence import SignalKind
 from runtime.simulator.flow import Ints
 from runtime.simulator.queueing import Floats
@@ -16,12 +18,15 @@ Row = tuple[str, SignalKind, str, str, Floats]
 THROTTLE_SHAPE = 8.0
 # Healthy levels: a disk that was sized for years, a replica within a second, transactions of a fraction of one.
 USUAL_DISK, USUAL_LAG_S, USUAL_TRANSACTION_S, USUAL_WAITERS = 0.38, 0.4, 0.3, 0.2
+# Packets sent again inside data centres: well under one in a thousand.
+USUAL_RESENT = 0.0006
 
 
 def inner_rows(world: World, service: ServiceSpec, steps: Ints) -> list[Row]:
     """The inner metrics of one of the platform's services."""
     columns = world.layout.columns(service.id)
     rows: list[Row] = [("cpu_throttled", "saturation", "ratio", "avg", _throttled(world, steps, columns))]
+    rows.append(("tcp_retransmits", "other", "ratio", "avg", _resent(world, service, steps)))
     if service.archetype == "database":
         rows += _store_rows(world, steps, columns)
     if any(_is_store(world, call.to) for call in service.calls):
@@ -30,6 +35,16 @@ def inner_rows(world: World, service: ServiceSpec, steps: Ints) -> list[Row]:
             ("oldest_transaction_s", "other", "s", "max", _told(world, "transaction", age, steps, columns[0], 0.6))
         )
     return rows
+
+
+def _resent(world: World, service: ServiceSpec, steps: Ints) -> Floats:
+    """Share of packets sent again, over the service's calls by how often it makes them."""
+    edges = [e for call in service.calls for e in world.layout.edges(caller=service.id, callee=call.to)]
+    share = np.full(len(steps), USUAL_RESENT)
+    if edges and world.history.rare.get("resent"):
+        weight = world.plant.graph.per_call[edges] * world.plant.route[edges]
+        share += (world.history.rarely("resent", steps, edges) * weight).sum(axis=1) / max(float(weight.sum()), 1e-9)
+    return _told(world, "resent", share, steps, world.layout.columns(service.id)[0], 0.6)
 
 
 def _store_rows(world: World, steps: Ints, columns: list[int]) -> list[Row]:

@@ -9,6 +9,7 @@ from domain.ids import EvidenceId
 from runtime.simulator.flow import Ints
 from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.streams import stream
+from runtime.simulator.wayspans import call_spans
 from runtime.simulator.windows import steps_between
 from runtime.simulator.world import World
 
@@ -22,11 +23,13 @@ def spans(world: World, start: datetime, split: datetime, end: datetime) -> tupl
     before, after = steps_between(world, start, split), steps_between(world, split, end)
     if not len(before) or not len(after):
         return ()
-    return tuple(
-        _stats(world, service, before, after, f"{split:%Y%m%dT%H%M%S}")
-        for service in world.layout.services
-        if not service.external
-    )
+    label = f"{split:%Y%m%dT%H%M%S}"
+    found: list[SpanStats] = []
+    for service in world.layout.services:
+        if not service.external:
+            found.append(_stats(world, service, before, after, label))
+            found += call_spans(world, service, before, after, label)
+    return tuple(found)
 
 
 def _stats(world: World, service: ServiceSpec, before: Ints, after: Ints, label: str) -> SpanStats:
