@@ -1,4 +1,5 @@
-"""The noise of a real platform: flapping gates, benign releases, node hiccups, watchdogs, duplicates and late events.
+"""The noise of a real platform: flapping gates, benign releases and feature switches, node hiccups, watchdogs,
+duplicates and late events.
 
 All of it is seeded and none of it hurts a request; agents must leave it alone.
 """
@@ -8,12 +9,14 @@ from collections.abc import Callable
 from domain.catalogue import AlertFired, BillingRecorded, HealthDegraded, HealthRecovered, LogObserved, NodeChanged
 from runtime.simulator.actuators import write_externally
 from runtime.simulator.journal import SentEvent
+from runtime.simulator.live import OFF, ON
 from runtime.simulator.streams import stream
 from runtime.simulator.world import SOURCE, World
 
 # Share of events a busy bus delivers twice, and of those that come late (at-least-once delivery, order of practice).
 TWICE, LATE = 0.05, 0.04
 FLAPS_PER_H, RELEASES_PER_H, HICCUPS_PER_H, LOGS_PER_H, BILLS_PER_H = 0.7, 0.35, 0.25, 2.0, 1.0
+FLIPS_PER_H = 0.2
 WATCHDOG_EVERY_S = 3600.0
 
 
@@ -25,7 +28,8 @@ class Chatter:
         self._when = stream(world.seed, "chatter-when")
         self._what = stream(world.seed, "chatter-what")
         self._bus = stream(world.seed, "chatter-bus")
-        hour = world.spec.step_s / 3600.0
+        self._flips = stream(world.seed, "chatter-flags")
+        self._hours = hour = world.spec.step_s / 3600.0
         kinds: tuple[tuple[float, Callable[[float], None]], ...] = (
             (FLAPS_PER_H, self._flap),
             (RELEASES_PER_H, self._release),
@@ -43,6 +47,7 @@ class Chatter:
         for draw, (chance, act) in zip(draws, self._kinds, strict=True):
             if draw < chance:
                 act(now_s)
+        self._flip()
         if now_s % WATCHDOG_EVERY_S < self._world.spec.step_s:
             self._watchdog(now_s)
 
@@ -88,6 +93,18 @@ class Chatter:
         write_externally(
             self._world, ("services", service, "version"), f"v{major}.{minor}.{int(patch) + 1}", "release-pipeline"
         )
+
+    def _flip(self) -> None:
+        """A feature switched on or off that nobody notices; what is being worked on is left alone."""
+        draw, which = self._flips.random(2)
+        flags = [(s.id, key) for s in self._own for key in s.flags] if draw < FLIPS_PER_H * self._hours else []
+        if not flags:
+            return
+        service, key = flags[int(which * len(flags))]
+        live = self._world.live
+        if service not in live.held and (service, key) not in live.traits:
+            after = OFF if live.services[service].config.get(key) == ON else ON
+            write_externally(self._world, ("services", service, "config", key), after, "flag-service")
 
     def _hiccup(self, now_s: float) -> None:
         """A kubelet that misses a heartbeat: the node is unready for seconds and loses nothing."""

@@ -86,7 +86,8 @@ _PLATFORM: tuple[ServiceSpec, ...] = (
 _ACME: tuple[ServiceSpec, ...] = (
     ServiceSpec(
         id="storefront", tenant="acme-retail", owner_team="acme-web", tier=1, archetype="frontend", regions=BOTH,
-        node_pool="acme", cpu_ms=9.0, io_ms=4.0, demand_rps=240.0, scaling=ANY_POLICY, certificate_days=63.0,
+        node_pool="acme", cpu_ms=9.0, io_ms=4.0, demand_rps=240.0,
+        flags=("feature.new-ranking", "feature.dark-mode"), scaling=ANY_POLICY, certificate_days=63.0,
         calls=(
             _call("identity", 0.3), _call("basket", 0.4), _call("pricing", 0.8), _call("recommendations", 0.5, 0.05),
             _call("checkout", 0.12),
@@ -99,7 +100,8 @@ _ACME: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="checkout", tenant="acme-retail", owner_team="acme-orders", tier=1, regions=BOTH, node_pool="acme",
-        cpu_ms=20.0, io_ms=8.0, scaling=ANY_POLICY, pinned_zone=True,
+        cpu_ms=20.0, io_ms=8.0,
+        flags=("feature.one-click",), scaling=ANY_POLICY, pinned_zone=True,
         calls=(
             _call("basket"), _call("pricing"), _call("orders-db", 2.0), _call("payments-provider"),
             _call("event-bus", 1.0, 0.2),
@@ -107,7 +109,8 @@ _ACME: tuple[ServiceSpec, ...] = (
     ),
     ServiceSpec(
         id="pricing", tenant="acme-retail", owner_team="acme-pricing", tier=1, regions=BOTH, node_pool="acme",
-        cpu_ms=7.0, io_ms=2.0, cache_hit=0.88, scaling=ANY_POLICY, calls=(_call("orders-db", 2.0, on_miss=True),),
+        cpu_ms=7.0, io_ms=2.0, cache_hit=0.88,
+        flags=("feature.fallback-prices",), scaling=ANY_POLICY, calls=(_call("orders-db", 2.0, on_miss=True),),
     ),
     ServiceSpec(
         id="recommendations", tenant="acme-retail", owner_team="acme-ml", tier=3, regions=BOTH, node_pool="acme",
@@ -123,7 +126,8 @@ _ACME: tuple[ServiceSpec, ...] = (
 _BOREALIS: tuple[ServiceSpec, ...] = (
     ServiceSpec(
         id="player-api", tenant="borealis-media", owner_team="borealis-play", tier=1, archetype="frontend",
-        regions=BOTH, node_pool="shared", cpu_ms=8.0, io_ms=3.0, demand_rps=300.0, scaling=ANY_POLICY,
+        regions=BOTH, node_pool="shared", cpu_ms=8.0, io_ms=3.0, demand_rps=300.0,
+        flags=("feature.live-preview",), scaling=ANY_POLICY,
         certificate_days=28.0, calls=(_call("identity", 0.5), _call("catalogue")),
     ),
     ServiceSpec(
@@ -145,7 +149,8 @@ _BOREALIS: tuple[ServiceSpec, ...] = (
 _CINDER: tuple[ServiceSpec, ...] = (
     ServiceSpec(
         id="tracking-api", tenant="cinder-logistics", owner_team="cinder-core", tier=1, archetype="frontend",
-        regions=BOTH, node_pool="shared", cpu_ms=7.0, io_ms=3.0, demand_rps=260.0, scaling=ANY_POLICY,
+        regions=BOTH, node_pool="shared", cpu_ms=7.0, io_ms=3.0, demand_rps=260.0,
+        flags=("feature.rich-cards",), scaling=ANY_POLICY,
         certificate_days=52.0,
         calls=(_call("identity", 0.4), _call("routing", 0.6), _call("fleet-db")),
     ),

@@ -11,7 +11,7 @@ from domain.ids import EnvironmentId
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency, RuntimeTenantBinding
 from domain.topology import Slo
-from runtime.simulator.names import Names
+from runtime.simulator.names import Names, feature_flags
 from runtime.simulator.spec import CallSpec, Laws, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
 from runtime.simulator.streams import stream
 from runtime.simulator.tuning import tuned
@@ -36,7 +36,7 @@ def random_world(
     regions = (first, second) if paired else (first,)
     names = Names(stream(seed, "names"))
     owners = names.tenants(tenants)
-    rows = _services(rng, names, services, owners, regions)
+    rows = _flagged(stream(seed, "flags"), _services(rng, names, services, owners, regions))
     start = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=int(rng.integers(24 * 5)))
     prefixes = _pools(services)
     pools = [f"{prefix}-{region}" for prefix in prefixes for region in regions]
@@ -159,6 +159,11 @@ def _calls(
         outside = done["external"][int(rng.integers(len(done["external"])))].id
         calls.append(CallSpec(to=outside, per_request=float(rng.uniform(0.2, 0.6)), failure_weight=0.9))
     return tuple(calls)
+
+
+def _flagged(rng: np.random.Generator, services: tuple[ServiceSpec, ...]) -> tuple[ServiceSpec, ...]:
+    """Give the services that teams work on daily their feature flags."""
+    return tuple(s.model_copy(update={"flags": feature_flags(rng)}) if s.scaling else s for s in services)
 
 
 def _settle(rng: np.random.Generator, done: dict[str, list[ServiceSpec]], count: int) -> None:

@@ -3,7 +3,9 @@
 `Live.plant()` folds all of it over the healthy plant; the world calls it only when something changed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -26,7 +28,7 @@ DEBUG_CPU = 1.35
 
 @dataclass(slots=True, frozen=True)
 class Traits:
-    """How a version behaves against the service's first one."""
+    """How a version, or a feature that is switched on, behaves against the service as it first was."""
 
     cpu_factor: float = 1.0
     io_factor: float = 1.0
@@ -75,6 +77,7 @@ class Live:
     layout: Layout
     services: dict[str, ServiceState]
     traits: dict[tuple[str, str], Traits] = field(default_factory=dict[tuple[str, str], Traits])
+    """By service and version, or service and feature flag."""
     rollouts: dict[str, Rollout] = field(default_factory=dict[str, Rollout])
     modifiers: dict[str, tuple[Modifier, ...]] = field(default_factory=dict[str, tuple[Modifier, ...]])
     touched: set[str] = field(default_factory=set[str])
@@ -137,12 +140,14 @@ class Live:
         def mix(name: str) -> float:
             return share * getattr(new, name) + (1.0 - share) * getattr(old, name)
 
-        plant.cpu_ms[columns] *= mix("cpu_factor")
-        plant.io_ms[columns] = plant.io_ms[columns] * mix("io_factor") + mix("io_add_ms")
-        plant.error_share[columns] = np.clip(plant.error_share[columns] + mix("error_add"), 0.0, 1.0)
-        leak = plant.leak_mib_per_krequest[columns] + mix("leak_mib_per_krequest")
-        plant.leak_mib_per_krequest[columns] = np.maximum(leak, 0.0)
-        plant.memory_base_mib[columns] *= mix("memory_factor")
+        _behave(plant, columns, mix)
+
+    def _flags(self, plant: Plant, service: str, config: dict[str, str], columns: list[int]) -> None:
+        """Features that are switched on bring their own behaviour."""
+        for key, value in config.items():
+            traits = self.traits.get((service, key)) if value == ON else None
+            if traits is not None:
+                _behave(plant, columns, partial(getattr, traits))
 
     def _settings(self, plant: Plant, service: str, state: ServiceState, columns: list[int]) -> None:
         plant.cores[columns] = state.cpu_millicores / 1000.0
@@ -160,6 +165,7 @@ class Live:
             ttl = _number(config["cache_ttl_s"], DEFAULT_TTL_S, low=0.0)
             warm = DEFAULT_TTL_S / (DEFAULT_TTL_S + REREFERENCE_S)
             plant.cache_hit[columns] = spec.cache_hit * ttl / (ttl + REREFERENCE_S) / warm
+        self._flags(plant, service, config, columns)
 
     def _routes(self, plant: Plant) -> Floats:
         """Share of a caller's calls that go to each region of the callee: nearest, unless its policy has weights."""
@@ -211,7 +217,19 @@ class Live:
         return self._scaling
 
 
+def _behave(plant: Plant, columns: list[int], told: Callable[[str], float]) -> None:
+    """Let workloads behave as traits tell by name."""
+    plant.cpu_ms[columns] *= told("cpu_factor")
+    plant.io_ms[columns] = plant.io_ms[columns] * told("io_factor") + told("io_add_ms")
+    plant.error_share[columns] = np.clip(plant.error_share[columns] + told("error_add"), 0.0, 1.0)
+    leak = plant.leak_mib_per_krequest[columns] + told("leak_mib_per_krequest")
+    plant.leak_mib_per_krequest[columns] = np.maximum(leak, 0.0)
+    plant.memory_base_mib[columns] *= told("memory_factor")
+
+
 DEFAULT_TTL_S = 300.0
+ON, OFF = "true", "false"
+"""The two values of a feature flag."""
 
 
 def default_config(spec: ServiceSpec) -> dict[str, str]:
@@ -222,6 +240,7 @@ def default_config(spec: ServiceSpec) -> dict[str, str]:
         "pool_size": str(spec.workers),
         "log_level": "info",
     }
+    config |= dict.fromkeys(spec.flags, OFF)
     return config | ({"cache_ttl_s": f"{DEFAULT_TTL_S:g}"} if spec.cache_hit > 0.0 else {})
 
 

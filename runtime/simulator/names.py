@@ -67,3 +67,16 @@ class Names:
 
     def _one(self, words: tuple[str, ...]) -> str:
         return words[int(self._rng.integers(len(words)))]
+
+
+_FEATURES = (
+    "async-writes", "batched-lookups", "compact-payload", "dark-mode", "eager-prefetch", "fallback-prices",
+    "inline-images", "instant-refund", "live-preview", "new-ranking", "one-click", "partial-results", "rich-cards",
+    "second-opinion", "shadow-reads", "similar-items", "stricter-checks", "v2-serializer",
+)  # fmt: skip
+
+
+def feature_flags(rng: np.random.Generator) -> tuple[str, ...]:
+    """Configuration keys of the features a service can switch: one to three, as they are named and forgotten."""
+    picked = rng.permutation(len(_FEATURES))[: int(rng.integers(1, 4))]
+    return tuple(f"feature.{_FEATURES[int(k)]}" for k in sorted(picked))

@@ -86,6 +86,8 @@ class ServiceSpec(Frozen):
     scaling: ScalingPolicy | None = None
     calls: tuple[CallSpec, ...] = ()
     version: Slug = "v1.0.0"
+    flags: tuple[Slug, ...] = ()
+    """Keys of its configuration that switch features; all of them start switched off."""
     certificate_days: float | None = None
     """Days left at the start of the world; None where the service serves no certificate."""
 
