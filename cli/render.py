@@ -38,6 +38,11 @@ class Terminal(Console):
 console = Terminal()
 
 
+def shown(value: float) -> str:
+    """Return a figure with as many digits as one compares."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
 def as_json(value: JsonValue) -> None:
     """Print JSON and nothing else."""
     sys.stdout.write(json.dumps(value, indent=2, sort_keys=True) + "\n")

@@ -33,7 +33,6 @@ class Measures(Frozen):
 def measure(world: World, since_s: float, minutes_standing: float) -> Measures:
     """Sum up the window from `since_s` (seconds after the world's start) until now."""
     steps = world.history.rows(round(since_s / world.spec.step_s), world.history.count)
-    own = [w for w, s in enumerate(world.layout.rows) if not s.external]
     hurt, served = np.zeros(len(steps)), 0.0
     for service in world.layout.services:
         if service.external:
@@ -42,13 +41,12 @@ def measure(world: World, since_s: float, minutes_standing: float) -> Measures:
         hurt += _hurt(failing, slow)
         if service.demand_rps > 0.0:
             served += float((rate * (1.0 - failing) * (1.0 - slow)).sum()) * world.spec.step_s
-    requested = world.history.truth("replicas_desired", steps, own) * world.plant.cores[own]
-    used = world.history.truth("cpu_cores", steps, own)
+    usd, grams = usd_and_grams_per_hour(world, steps)
     return Measures(
         slo_minutes_lost=round(float(hurt.sum()) * world.spec.step_s / 60.0, 3),
         minutes_standing=round(minutes_standing, 2),
-        cost_usd_per_hour=round(float((requested * _prices(world)[own]).sum(axis=1).mean()), 4),
-        carbon_g_per_hour=round(_carbon(world, own, requested, used), 2),
+        cost_usd_per_hour=round(usd, 4),
+        carbon_g_per_hour=round(grams, 2),
         requests_served=round(served),
         hurting=_by_minute(hurt, world.spec.step_s),
     )
@@ -81,18 +79,22 @@ def _hurt(failing: Floats, slow: Floats) -> Floats:
     return np.asarray((failing > ERROR_GATE) | (slow > SLOW_GATE), dtype=np.float64)
 
 
+def usd_and_grams_per_hour(world: World, steps: Ints) -> tuple[float, float]:
+    """Return what the requested cores cost and emit per hour, as means over the steps."""
+    own = [w for w, s in enumerate(world.layout.rows) if not s.external]
+    requested = world.history.truth("replicas_desired", steps, own) * world.plant.cores[own]
+    used = world.history.truth("cpu_cores", steps, own)
+    grids = [world.spec.regions[int(world.layout.region_of[w])].grid_gco2e_per_kwh for w in own]
+    grams = sum(
+        carbon_g_per_hour(float(requested[:, k].mean()), float(used[:, k].mean()), grid) for k, grid in enumerate(grids)
+    )
+    return float((requested * _prices(world)[own]).sum(axis=1).mean()), grams
+
+
 def _prices(world: World) -> Floats:
     """USD per requested core hour of every workload, by the machine type its pool has now."""
     rows = [cost_usd_per_core_hour(SKUS[world.node_pools[pool].sku]) for pool in world.layout.pools]
     return np.array(rows)[world.layout.pool_of]
-
-
-def _carbon(world: World, own: list[int], requested: Floats, used: Floats) -> float:
-    total = 0.0
-    for place, column in enumerate(own):
-        grid = world.spec.regions[int(world.layout.region_of[column])].grid_gco2e_per_kwh
-        total += carbon_g_per_hour(float(requested[:, place].mean()), float(used[:, place].mean()), grid)
-    return total
 
 
 def _by_minute(hurt: Floats, step_s: int) -> tuple[int, ...]:
