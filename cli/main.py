@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import answers, render, replays, scores, verbs, worlds
+from cli import answers, datasets, render, replays, suites, verbs, worlds
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Command = Annotated[str, typer.Argument(help="Command id.")]
@@ -219,27 +219,61 @@ def replay_nezha(archive: Path, *, case: Case = None, as_json: JsonFlag = False)
 
 @evals.command("dataset")
 def evals_dataset(
-    name: Annotated[str, typer.Argument(help="petshop or nezha.")],
+    name: Annotated[str, typer.Argument(help="petshop, nezha, nab, m4, planetlab, podsecurity or loghub.")],
     path: Path,
     *,
     predictions: Annotated[Path | None, typer.Option(help="Write predictions to this file as JSON lines.")] = None,
     rescore: Annotated[Path | None, typer.Option(help="Score the predictions of this file instead of our own.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Score the agent's diagnosis on public telemetry, beside floor and record."""
-    raise typer.Exit(scores.dataset(name, path, predictions, rescore, as_json=as_json))
+    """Score one analysis on a public data set, beside floor and record."""
+    raise typer.Exit(datasets.one(name, path, predictions, rescore, as_json=as_json))
+
+
+@evals.command("datasets")
+def evals_datasets(
+    root: Annotated[Path, typer.Argument(help="Folder that holds the data sets.")],
+    *,
+    only: Annotated[list[str] | None, typer.Option(help="Only this data set; repeat for several.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Score every data set below a folder; exit 1 when one is missing or misses a target."""
+    raise typer.Exit(datasets.card(root, only or (), as_json=as_json))
 
 
 @evals.command("run")
-def evals_run(
+def evals_run(  # the options of one verb
     *,
-    seed: Annotated[int, typer.Option(help="First seed.")] = 7,
-    seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
-    controls: Annotated[bool, typer.Option(help="Also run execution off and wrong target.")] = False,
+    suite: Annotated[str, typer.Option(help="all, faults, quiet, special or ci.")] = "all",
+    seed: Annotated[int, typer.Option(help="First seed; 0 to 9 are for tuning, report from 100 up.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    only: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for several.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results file; a run that was cut off goes on from it.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report with plots to this file.")] = None,
+    sabotage: Annotated[str, typer.Option(help="Damage the product on purpose, to see the figures move.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what the results file holds.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 where a figure fell below the committed one.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run every fault with its controls, and the quiet worlds, through the closed loop."""
-    raise typer.Exit(scores.closed_loop(seed, seeds, controls=controls, as_json=as_json))
+    """Run scenarios through the closed loop, beside five baselines; goes on where an earlier run was cut off."""
+    raise typer.Exit(
+        suites.run(suite, range(seed, seed + seeds), only or (), out, html, sabotage=sabotage, fresh=fresh, check=check,
+                   as_json=as_json)
+    )  # fmt: skip
+
+
+@evals.command("scenarios")
+def evals_scenarios(
+    *, suite: Annotated[str | None, typer.Option(help="Only this suite.")] = None, as_json: JsonFlag = False
+) -> None:
+    """List the scenarios: what happens, whose domain it is, what a good ending is."""
+    suites.scenarios(suite, as_json=as_json)
+
+
+@evals.command("compare")
+def evals_compare(before: Path, after: Path, *, as_json: JsonFlag = False) -> None:
+    """Say what got better and worse between two results files; exit 1 when a figure is worse beyond noise."""
+    raise typer.Exit(suites.compare(before, after, as_json=as_json))
 
 
 def run() -> None:

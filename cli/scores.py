@@ -1,50 +1,10 @@
-"""Verbs that print figures: public data sets and the closed loop, each beside its floor and record."""
-
-from pathlib import Path
-from typing import TYPE_CHECKING
+"""Verbs that print figures of the closed loop."""
 
 from pydantic import JsonValue
 from rich.table import Table
 
 from cli import render
 from cli.progress import ProgressBar
-
-if TYPE_CHECKING:
-    from evals.datasets.scoring import DatasetReport
-
-
-def dataset(name: str, path: Path, predictions: Path | None, rescore: Path | None, *, as_json: bool) -> int:
-    """Score one data set; predictions are written to a file, or read from one to be scored again."""
-    from evals.datasets import run
-
-    with ProgressBar(None, quiet=as_json, title=name) as bar:
-        report = run(name, path, rescore=rescore, progress=lambda p: bar(p.done, p.case, p.total or None))
-    if predictions is not None:
-        predictions.write_text(report.prediction_lines(), encoding="utf-8")
-    if as_json:
-        render.console.print_json(report.to_json())
-    else:
-        _show(report)
-    return 0
-
-
-def _show(report: "DatasetReport") -> None:
-    table = Table(title=f"{report.dataset}: {report.cases} cases, {report.source}, {report.seconds_total:.0f} s")
-    for heading in ("part", "metric", "who", "value", "unit", "95 % interval", "target", "cases"):
-        table.add_column(heading)
-    for row in report.rows:
-        interval = "" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
-        target = "" if row.target is None else f"{shown(row.target)} {'met' if row.met else 'MISSED'}"
-        cells = (row.part, row.metric, row.author, shown(row.value), row.unit, interval, target, str(row.total or ""))
-        table.add_row(*cells)
-    render.console.print(table)
-    for note in report.notes:
-        render.console.print(note, markup=False)
-
-
-def shown(value: float) -> str:
-    """Return a figure with as many digits as one compares."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
 
 
 def closed_loop(seed: int, seeds: int, *, controls: bool, as_json: bool) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, get_args
 
 from pydantic import Field, SerializeAsAny, computed_field
 
@@ -48,6 +48,28 @@ class Row(Frozen):
     def author(self) -> str:
         """Return who, with the rule or source in brackets."""
         return f"{self.who} ({self.name})" if self.name else self.who
+
+
+class Figure(NamedTuple):
+    """The rows of one metric on one part, by author."""
+
+    metric: str
+    part: str
+    ours: tuple[Row, ...]
+    floors: tuple[Row, ...]
+    records: tuple[Row, ...]
+
+
+def figures(rows: Sequence[Row]) -> tuple[Figure, ...]:
+    """Return rows side by side: ours with the floors and records of the same metric and part, in order."""
+    keys = dict.fromkeys((row.metric, row.part) for row in rows)
+    by_who = {
+        key: {
+            who: tuple(row for row in rows if (row.metric, row.part, row.who) == (*key, who)) for who in get_args(Who)
+        }
+        for key in keys
+    }
+    return tuple(Figure(*key, held["ours"], held["floor"], held["record"]) for key, held in by_who.items())
 
 
 class Interval(NamedTuple):

@@ -35,6 +35,7 @@ TABLES = (
         "evals/datasets",
         shared=frozenset(
             [
+                "card",
                 "cases",
                 "diagnosing",
                 "feeds",
@@ -51,7 +52,7 @@ TABLES = (
     Table("governance/policies"),
     Table("mesh/sources"),
     Table("runtime/services"),
-    Table("runtime/simulator/faults", shared=frozenset({"base", "targets"}), row="Fault"),
+    Table("runtime/simulator/faults", shared=frozenset({"base", "room", "targets", "writes"}), row="Fault"),
     Table("runtime/workers"),
     Table("tools/actions"),
     Table("tools/readers"),

@@ -7,7 +7,7 @@ from analysis.log_headers import Header, learn_header
 MESSAGES = ("took 5 s for block blk_77", "session opened for user root", "retry: queue is full (3 of 4)", "ready")
 FORMATS = {
     "syslog": "Mar {day:>2} 07:1{n}:02 hostb cron[{pid}]: {message}",
-    "syslog with a collector's prefix": "- 117{pid} 2021.03.0{n} dn{pid} Mar {day} 12:01:0{n} dn{pid} cron(x)[{pid}]: {message}",
+    "collected syslog": "- 117{pid} 2021.03.0{n} dn{pid} Mar {day} 12:01:0{n} dn{pid} cron(x)[{pid}]: {message}",
     "java": "2021-03-0{n} 10:01:4{n},97{n} INFO [IPC handler {n} on 9{pid}] org.example.Master$Inner: {message}",
     "java with dashes": "2021-03-0{n} 10:01:4{n},97{n} - WARN  [Peer[id={n}]/0:0:0:Factory@{pid}] - {message}",
     "numbers and a level": "0903{day} 2036{pid} {pid} INFO dfs.Node$Part: {message}",
