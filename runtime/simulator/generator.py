@@ -106,6 +106,7 @@ def _services(
             name = names.service("worker" if layer == "entry" and index in WORKERS else layer)
             done[layer].append(_one(rng, layer, name, names.team(), owner, done, regions))
     _special(rng, done)
+    _connect(rng, done)
     _settle(rng, done, count)
     return tuple(s for rows in done.values() for s in rows)
 
@@ -166,6 +167,19 @@ def _flagged(rng: np.random.Generator, services: tuple[ServiceSpec, ...]) -> tup
     return tuple(s.model_copy(update={"flags": feature_flags(rng)}) if s.scaling else s for s in services)
 
 
+def _connect(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> None:
+    """Give everything a caller that cannot do without it: nothing stands idle in a healthy world."""
+    for layer, above, first in (("store", "middle", 0), ("middle", "entry", len(WORKERS))):
+        callers = done[above]
+        leaned_on = {c.to for s in callers for c in s.calls if c.failure_weight >= 0.5 and not c.on_cache_miss}
+        for service in done[layer]:
+            if service.id not in leaned_on:
+                k = int(rng.integers(first, len(callers)))
+                others = tuple(c for c in callers[k].calls if c.to != service.id)
+                call = CallSpec(to=service.id, per_request=float(rng.uniform(0.2, 0.8)))
+                callers[k] = callers[k].model_copy(update={"calls": (*others, call)})
+
+
 def _settle(rng: np.random.Generator, done: dict[str, list[ServiceSpec]], count: int) -> None:
     """Spread a large world over its many pools; in small ones everything stays where it was drawn."""
     pools = _pools(count)
@@ -193,8 +207,9 @@ def _special(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> No
     )
     lean = tuple(c.model_copy(update={"per_request": 0.02}) for c in done["entry"][1].calls)
     change("entry", 1, calls=lean)
-    if len(done["entry"]) > 2:
-        change("entry", 2, scaling=ANY_POLICY)
+    # Large enough to need several replicas, so that a cap on them can be too low.
+    large = {"cpu_ms": float(rng.uniform(10.0, 20.0)), "demand_rps": float(rng.uniform(160.0, 300.0))}
+    change("entry", 2, scaling=ANY_POLICY, **large)
     outside = CallSpec(to=done["external"][0].id, per_request=0.5)
     front = done["middle"][pinned]
     change("middle", pinned, calls=(*(c for c in front.calls if c.to != outside.to), outside))

@@ -135,4 +135,5 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         cached_edge=cached,
         **{name: np.zeros(edges) for name in EDGE_FIELDS},
         serial_ms=np.zeros(size),
+        background_cores=np.zeros(size),
     )

@@ -137,7 +137,7 @@ def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, 
         rejected=rejected,
         shed=shed,
         slots_used=leaked + (1.0 - leaked) * used,
-        cores_used=np.minimum(served, capacity) * busy_s,
+        cores_used=np.minimum(served, capacity) * busy_s + plant.background_cores,
         lock_waiters=None if waiting is None else _at_lock(plant, np.minimum(served, capacity), waiting[0], state),
     )
 

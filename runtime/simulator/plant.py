@@ -74,6 +74,8 @@ class Plant:
     """(edges,) share of packets sent again; the time and the calls that costs are in `way_ms` and `unreachable`."""
     serial_ms: Floats
     """Part of a request that only one can be in at a time: a lock all of them take. 0 where work runs side by side."""
+    background_cores: Floats
+    """CPU that work nobody waits for takes in a workload's own replicas."""
     undisturbed: bool = True
     """No call is slowed, lost or turned away on its way: those six fields are zero."""
 

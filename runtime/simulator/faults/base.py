@@ -43,6 +43,13 @@ class Truth(Frozen):
     """Other addresses that name the same thing rightly."""
 
 
+class Harm(Frozen):
+    """What a fault does that no objective shows: a risk somebody is exposed to now, and money that buys nothing."""
+
+    exposed: bool = False
+    wasted_usd_per_hour: float = 0.0
+
+
 class Draw(Frozen):
     """A fault with its target and size, drawn by seed: enough to inject it again."""
 
@@ -68,3 +75,7 @@ class Fault:
     """Is the cause still there? A remedy that copes with it (more replicas for more load) leaves it True."""
     answers: Callable[[World, Draw], tuple[Answer, ...]]
     domain: Domain = "sre"
+    exposed: Callable[[World, Draw], bool] | None = None
+    """Whether what could happen now would do damage; None where the fault is no risk but a hurt or a waste."""
+    wasted_usd_per_hour: Callable[[World, Draw], float] | None = None
+    """Spent now and not needed; None where it costs nothing."""
