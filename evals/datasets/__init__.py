@@ -10,6 +10,7 @@ from domain.errors import NotFound
 from evals.datasets.cases import Case, Telemetry
 from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.loghub import Loghub
+from evals.datasets.nab import Nab
 from evals.datasets.nezha import Nezha
 from evals.datasets.petshop import PetShop
 from evals.datasets.podsecurity import PodSecurity
@@ -18,6 +19,7 @@ from evals.datasets.scoring import Dataset, DatasetReport, Progress, Told, unhea
 DATASETS: tuple[Dataset, ...] = (
     Diagnosed(PetShop()),
     Diagnosed(Nezha()),
+    Nab(),
     PodSecurity(),
     Loghub(),
 )
