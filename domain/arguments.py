@@ -92,9 +92,10 @@ class NodeDrain(Frozen):
 
 
 class TrafficShift(Frozen):
-    """Set region weights of a service, or of every service when none is named, until an instant."""
+    """Set region weights of a service, and of others that have to move with it, until an instant."""
 
     service: Slug
+    also: tuple[Slug, ...] = ()
     region_weights: dict[Slug, float] = Field(min_length=1)
     duration_s: int = Field(gt=0, le=86_400, default=3600)
 

@@ -7,10 +7,11 @@ otherwise is not supported, whoever wrote it.
 import re
 from collections.abc import Callable
 from math import isclose
+from statistics import median
 
 from agents.sre.moves import Move, move_of
 from analysis.observing import observations_of
-from domain.evidence import ChangeRecord, Claim, EvidencePack, LogPattern
+from domain.evidence import ChangeRecord, Claim, EvidencePack, LogPattern, SpanStats
 from domain.ids import EvidenceId
 from domain.topology import Certificate
 
@@ -19,6 +20,10 @@ TOLERANCE = 0.005
 _NUMBER = r"(-?[0-9.]+(?:e[-+]?[0-9]+)?)"
 _MOVED = re.compile(rf"(\S+) (\S+) \((\S*)\) (rose|fell) from {_NUMBER} to {_NUMBER}")
 _STEADY = re.compile(rf"(\S+) (\S+) \((\S*)\) stayed near {_NUMBER}")
+_LEVEL = re.compile(rf"(\S+) (\S+) \((\S*)\) is at {_NUMBER}, usually {_NUMBER}")
+_REACHED = re.compile(
+    rf"(\S+) spends {_NUMBER} ms on the way to (\S+) in (\S+), {_NUMBER} before; (\d+) of (\d+) calls had no answer"
+)
 _CHANGED = re.compile(r"(\w+) of (\S+) at (\S+)")
 _LOGGED = re.compile(r"(\S+) logged a pattern (\d+) times, (\d+) before")
 _DEPENDS = re.compile(r"(\S+) (calls|runs_on|stores_in|secured_by|member_of) (\S+)")
@@ -37,6 +42,20 @@ def steady(move: Move, *, weight: float = -1.0) -> Claim:
     """State that a series did not move."""
     text = f"{_name(move)} stayed near {move.before:.4g}"
     return Claim(text=text, evidence=(EvidenceId(move.ref),), weight=weight)
+
+
+def level(move: Move, *, weight: float = 0.5) -> Claim:
+    """State where a series stands now and stood before, however little it moved."""
+    text = f"{_name(move)} is at {move.now:.4g}, usually {move.before:.4g}"
+    return Claim(text=text, evidence=(EvidenceId(move.ref),), weight=weight)
+
+
+def reached(span: SpanStats, *, weight: float = 1.0) -> Claim:
+    """State how long calls are on the way to a callee, now and before (medians), and how many had no answer."""
+    now, usual = median(span.current_self_ms), median(span.baseline_self_ms)
+    text = f"{span.entity} spends {now:.4g} ms on the way to {span.peer} in {span.peer_region or 'any'}"
+    text += f", {usual:.4g} before; {span.current_errors} of {len(span.current_self_ms)} calls had no answer"
+    return Claim(text=text, evidence=(span.evidence,), weight=weight)
 
 
 def changed(change: ChangeRecord, *, weight: float = 1.0) -> Claim:
@@ -94,6 +113,16 @@ def _check_steady(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> boo
     return move is not None and not move.rose and not move.fell and _near(match[4], move.before)
 
 
+def _check_level(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
+    move = _recomputed(claim, pack, match)
+    return move is not None and _near(match[4], move.now) and _near(match[5], move.before)
+
+
+def _check_reached(claim: Claim, pack: EvidencePack, _match: re.Match[str]) -> bool:
+    cited = [span for span in pack.spans if span.evidence in claim.evidence]
+    return any(span.peer and reached(span).text == claim.text for span in cited)
+
+
 def _check_changed(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
     stated = (match[1], match[2], match[3])
     return any(c.evidence in claim.evidence and (c.kind, c.entity, c.at.isoformat()) == stated for c in pack.changes)
@@ -129,6 +158,8 @@ def _check_told(claim: Claim, pack: EvidencePack, match: re.Match[str]) -> bool:
 _CHECKS: tuple[tuple[re.Pattern[str], Callable[[Claim, EvidencePack, re.Match[str]], bool]], ...] = (
     (_MOVED, _check_moved),
     (_STEADY, _check_steady),
+    (_LEVEL, _check_level),
+    (_REACHED, _check_reached),
     (_CHANGED, _check_changed),
     (_LOGGED, _check_logged),
     (_DEPENDS, _check_depends),

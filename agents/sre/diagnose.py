@@ -9,8 +9,11 @@ from agents.sre.case import Case, Suspect, open_case
 from agents.sre.claims import check
 from agents.sre.rules_calls import logins, names
 from agents.sre.rules_changes import configurations, releases
+from agents.sre.rules_ground import quotas, throttling
 from agents.sre.rules_load import lost_ground, neighbours, surges
+from agents.sre.rules_network import networks
 from agents.sre.rules_state import caches, certificates, dependencies, memory, pools, saturation
+from agents.sre.rules_stores import disks, locks, replicas
 from domain.evidence import Diagnosis, EvidencePack, Hypothesis
 
 RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
@@ -27,6 +30,12 @@ RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
     caches,
     dependencies,
     saturation,
+    locks,
+    replicas,
+    disks,
+    throttling,
+    quotas,
+    networks,
 )
 # Below even odds a hypothesis is a guess: nothing is done on it.
 CAUSE = 0.5

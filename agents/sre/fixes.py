@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from agents.spec import Candidate
 from agents.sre.drafts import Draft
+from agents.sre.fixes_places import around_network, away_from_replica, end_session, out_of_region, wider_limit
 from agents.sre.moves import Moves
 from agents.sre.rules_load import BUSY
 from domain.desired import ServiceState
@@ -210,5 +211,12 @@ FIXES: Mapping[str, Callable[[Draft], list[Candidate | None]]] = {
     "pool_exhaustion": free_places,
     "memory_pressure": more_memory,
     "noisy_neighbour": calm_neighbour,
+    "cpu_throttle": wider_limit,
+    "lock_contention": end_session,
+    "replication_lag": away_from_replica,
+    "region_loss": out_of_region,
+    "network_delay": around_network,
+    "network_loss": around_network,
+    "network_partition": around_network,
 }
 """Classes that are not here have no legal command: they heal by themselves or end in a ticket."""

@@ -15,10 +15,18 @@ from analysis.changes import deviate
 from analysis.signals import Floats, SignalSeries
 
 Role = Literal[
-    "traffic", "latency", "errors", "cpu", "memory", "pool", "cache", "ready", "desired", "restarts", "other"
-]
-# Names by which common exporters call these (cAdvisor, kube-state-metrics, HikariCP, Redis); everything else by kind.
+    "traffic", "latency", "errors", "cpu", "memory", "pool", "cache", "ready", "desired", "restarts",
+    "throttled", "locks", "transaction", "lag", "disk", "resent", "other",
+]  # fmt: skip
+# Names by which common exporters call these (cAdvisor, kube-state-metrics, HikariCP, Redis, Postgres, node exporter);
+# everything else by kind.
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("throttled", re.compile(r"throttl")),
+    ("lag", re.compile(r"repl.*lag")),
+    ("locks", re.compile(r"lock_wait|locks_wait|blocked_sessions")),
+    ("transaction", re.compile(r"transaction|idle_in_tx|max_tx_duration")),
+    ("resent", re.compile(r"retrans")),
+    ("disk", re.compile(r"disk_used|volume_used|filesystem_used")),
     ("memory", re.compile(r"mem|rss|heap")),
     ("pool", re.compile(r"pool|connection|slots")),
     ("cache", re.compile(r"cache.*hit|hit_ratio|hit_rate")),

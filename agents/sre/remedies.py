@@ -39,6 +39,15 @@ MISSING: Mapping[str, str] = {
     "zone_loss": "the zone's provider has to bring it back; traffic cannot be moved further",
     "secret_expired": "issue a new credential and hand it to its holder; rotation belongs to the owner of the secret",
     "dns_failure": "make the name resolve again: its records, or the resolvers its callers ask",
+    "cpu_throttle": "raise the CPU limit, which stands below the request",
+    "lock_contention": "end the transaction that holds the lock, and find out why it stays open",
+    "replication_lag": "find out why the replica applies less than is written; reads were led to the primary if legal",
+    "disk_full": "stop what fills the disk and remove its files; a larger volume alone would fill as well",
+    "quota_hit": "raise the quota at the provider, or free what it is spent on: replicas wait for machines",
+    "region_loss": "the provider has to bring the region back; failing over to the paired region needs a person",
+    "network_delay": "the network's owner has to find the detour or the full link on the way to it",
+    "network_loss": "the network's owner has to find where packets are lost on the way to it",
+    "network_partition": "the network's owner has to bring back the way to it",
     "cache_flush": "find out why the cache does not warm up",
 }
 ASK_A_PERSON = "a person has to look: the candidate commands are exhausted or predicted not to help"

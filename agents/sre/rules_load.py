@@ -53,8 +53,11 @@ def lost_ground(case: Case) -> list[Suspect]:
     # machines that are gone are a fact; a release that coincides is a coincidence more often than not
     strength = NODE_GONE if affected else NODE_TOLD
     support = tuple(claims.moved(m) for m in affected[:3])
+    more = strength + 0.1 * bool(affected)
+    if regions := _dark_regions(case, zones):
+        # several zones at once are one region, not so many coincidences
+        return [Suspect(r, "region_loss", more + 0.1, f"{r} is gone", (*told, *support)) for r, told in regions.items()]
     if zones:
-        more = strength + 0.1 * bool(affected)
         return [Suspect(z, "zone_loss", more, f"{z} is gone", (*held, *support)) for z, held in zones.items()]
     return [
         Suspect(entity, "node_loss", strength, f"{entity} is gone", (claim, *support))
@@ -73,6 +76,16 @@ def _zones(case: Case, lost: dict[str, Claim]) -> dict[str, list[Claim]]:
     for zone, nodes in sorted(members.items()):
         if zone in lost or (len(nodes) > 1 and nodes <= lost.keys()):
             found[zone] = [lost[name] for name in sorted({zone, *nodes} & lost.keys())]
+    return found
+
+
+def _dark_regions(case: Case, zones: dict[str, list[Claim]]) -> dict[str, list[Claim]]:
+    """Regions all of whose zones are lost, with the claims about those zones."""
+    found: dict[str, list[Claim]] = {}
+    for target in case.pack.topology.compute_targets:
+        held = [zones.get(f"zone/{zone}") for zone in target.zones]
+        if len(held) > 1 and all(held):
+            found[f"region/{target.region}"] = [told[0] for told in held if told]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Traffic shift: send a service's requests to its regions by weight, until an override ends."""
+"""Traffic shift: send services' requests to their regions by weight, until an override ends."""
 
 from datetime import datetime, timedelta
 
@@ -16,13 +16,19 @@ class ShiftTraffic(DesiredAction[TrafficShift]):
     arguments = TrafficShift
 
     def patches(self, wanted: TrafficShift, at: datetime) -> tuple[Patch, ...]:
-        """Override the region weights."""
-        path = ("services", wanted.service, "traffic", "region_weights")
+        """Override the region weights of every service named."""
         until = (at + timedelta(seconds=wanted.duration_s)).isoformat()
-        return (Patch(op="set", path=path, value=dict(wanted.region_weights), override_until=until),)
+        return tuple(
+            Patch(
+                op="set", path=("services", service, "traffic", "region_weights"), value=dict(wanted.region_weights),
+                override_until=until,
+            )
+            for service in dict.fromkeys((wanted.service, *wanted.also))
+        )  # fmt: skip
 
     async def check(self, wanted: TrafficShift, topology: Topology, client: RuntimeClient) -> None:
-        """Raise Invalid for a region the service does not run in."""
-        service = topology.service(wanted.service)
-        if service is None or not set(wanted.region_weights) <= set(service.regions):
-            raise Invalid("the service does not run in every region named", reason="region_unknown")
+        """Raise Invalid for a region that one of the services does not run in."""
+        for name in (wanted.service, *wanted.also):
+            service = topology.service(name)
+            if service is None or not set(wanted.region_weights) <= set(service.regions):
+                raise Invalid(f"{name} does not run in every region named", reason="region_unknown")
