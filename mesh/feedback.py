@@ -94,7 +94,9 @@ class Feedback:
                     actor=AUTOMATIC, body=change.model_dump(mode="json"),
                 )  # fmt: skip
                 self.audit.append(connection, entry)
-            if incident is not None and (status := _status_after(record)) is not None:
+            status = _status_after(record)
+            # one that went quiet meanwhile is closed: how its last command ended is recorded, and opens nothing again
+            if incident is not None and incident.status != "closed" and status is not None:
                 self.incidents.set_status(connection, incident.tenant, incident.id, status)
         return Closed(outcome, lesson)
 

@@ -41,6 +41,8 @@ THROTTLED_SHARE = 0.01
 MEMORY_UNIT = "MiB"
 GROWTH_PER_HOUR = 0.5
 """Half its normal size within an hour: the demo world's healthy working sets move by a few percent an hour."""
+PAST_USUAL = 1.1
+"""What starts fills up to its usual size; growth counts once it is a tenth beyond that (customary alerting slack)."""
 RESTART_FALL = 0.9
 """A fall by a tenth from one minute to the next is a restart, not breathing."""
 LATENCY_STATISTIC = "p95"
@@ -103,16 +105,19 @@ def growth_checks(
     """Return a failed check for each watched service whose memory still grows as no healthy one's does.
 
     Restarts hide a leak: between two of them latency and errors look well. What is judged is the steepest stretch
-    between falls, so that a restart inside the window does not average it away.
+    between falls that ends above the usual size, so that a restart inside the window does not average it away and one
+    that only fills up again is not held against anybody.
     """
     checks: list[Check] = []
     for one in series:
         if one.entity not in watched or one.kind != "saturation" or one.unit != MEMORY_UNIT:
             continue
         usual, now = _values(one, normal), _values(one, held)
-        slope = _steepest(now) * 60 / one.step_s
-        bound = median(usual) * GROWTH_PER_HOUR / 60 if len(usual) >= _MIN_SAMPLES else None
-        if bound is not None and slope > bound:
+        if len(usual) < _MIN_SAMPLES:
+            continue
+        slope = _steepest(now, above=median(usual) * PAST_USUAL) * 60 / one.step_s
+        bound = median(usual) * GROWTH_PER_HOUR / 60
+        if slope > bound:
             text = f"memory still grows by {slope:.3g} MiB a minute: what looks well now is between two restarts"
             levels_of = {"before": median(usual), "after": now[-1], "bound": bound}
             checks.append(Check(entity=one.entity, metric=one.metric, **levels_of, ok=False, text=text))
@@ -124,14 +129,16 @@ def _values(one: MetricSeries, window: TimeRange) -> list[float]:
     return [v for at, v in zip(instants, one.values, strict=True) if v is not None and window.holds(at)]
 
 
-def _steepest(values: Sequence[float]) -> float:
-    """Return the mean rise per step of the steepest stretch of at least three steps without a fall, 0 when none."""
+def _steepest(values: Sequence[float], *, above: float) -> float:
+    """Return the mean rise per step of the steepest stretch of at least three steps without a fall that ends above a
+    level, 0 when there is none.
+    """
     best, run = 0.0, list(values[:1])
     for value in (*values[1:], float("-inf")):
         if run and value >= run[-1] * RESTART_FALL:
             run.append(value)
             continue
-        if len(run) > _MIN_SAMPLES:
+        if len(run) > _MIN_SAMPLES and run[-1] > above:
             best = max(best, (run[-1] - run[0]) / (len(run) - 1))
         run = [value]
     return best

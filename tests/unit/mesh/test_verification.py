@@ -100,6 +100,7 @@ def memory(*values: float) -> MetricSeries:
         ((200.0, 225.0, 250.0, 275.0, 300.0, 325.0), 1),
         ((400.0, 430.0, 460.0, 490.0, 205.0, 230.0), 1),
         ((500.0, 200.0, 201.0, 200.0, 201.0, 202.0), 0),
+        ((400.0, 170.0, 180.0, 190.0, 197.0, 201.0), 0),
     ],
 )
 def test_a_leak_behind_a_restart_is_no_recovery(values: tuple[float, ...], found: int):
