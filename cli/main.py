@@ -14,6 +14,9 @@ Digest = Annotated[str | None, typer.Option(help="Digest you saw; default is the
 Note = Annotated[str, typer.Option(help="Why, for the audit.")]
 Case = Annotated[str | None, typer.Option(help="Only this case, such as train/issue_3 or 2023-01-30/4.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
+Suite = Annotated[str, typer.Option(help="all, faults, quiet, special or ci.")]
+Seed = Annotated[int, typer.Option(help="First seed; 0 to 9 are for tuning, report from 100 up.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds.")]
 ROLES = (
     "role@tenant or role@tenant/environment; may be repeated. Roles: viewer, proposer, approver, operator, auditor, "
     "admin; for a source ingest."
@@ -242,24 +245,39 @@ def evals_datasets(
 
 
 @evals.command("run")
-def evals_run(  # the options of one verb
+def evals_run(
     *,
-    suite: Annotated[str, typer.Option(help="all, faults, quiet, special or ci.")] = "all",
-    seed: Annotated[int, typer.Option(help="First seed; 0 to 9 are for tuning, report from 100 up.")] = 100,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    suite: Suite = "all",
+    seed: Seed = 100,
+    seeds: Seeds = 1,
     only: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for several.")] = None,
     out: Annotated[Path | None, typer.Option(help="Results file; a run that was cut off goes on from it.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a report with plots to this file.")] = None,
-    sabotage: Annotated[str, typer.Option(help="Damage the product on purpose, to see the figures move.")] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what the results file holds.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit 1 where a figure fell below the committed one.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run scenarios through the closed loop, beside five baselines; goes on where an earlier run was cut off."""
-    raise typer.Exit(
-        suites.run(suite, range(seed, seed + seeds), only or (), out, html, sabotage=sabotage, fresh=fresh, check=check,
-                   as_json=as_json)
-    )  # fmt: skip
+    order = suites.order(suite, range(seed, seed + seeds), only or (), out, fresh=fresh)
+    raise typer.Exit(suites.run(order, html, as_json=as_json))
+
+
+@evals.command("guard")
+def evals_guard(*, as_json: JsonFlag = False) -> None:
+    """Run the small suite and hold it against the committed figures; exit 1 when one fell."""
+    raise typer.Exit(suites.guard(as_json=as_json))
+
+
+@evals.command("sabotage")
+def evals_sabotage(
+    name: Annotated[str, typer.Argument(help="broken_diagnosis, skipped_verification or truthful_twin.")],
+    *,
+    suite: Suite = "ci",
+    seed: Seed = 100,
+    seeds: Seeds = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Damage the product on purpose and show how the figures move; exit 1 when they do not."""
+    raise typer.Exit(suites.sabotage(name, suite, range(seed, seed + seeds), as_json=as_json))
 
 
 @evals.command("scenarios")

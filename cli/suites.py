@@ -12,58 +12,80 @@ from cli.render import shown
 
 if TYPE_CHECKING:
     from evals.suite.compare import Comparison
-    from evals.suite.guard import Verdict
+    from evals.suite.results import Results
     from evals.suite.runner import Order
     from evals.suite.summary import Summary
 
 HOME = Path("eval-results")
 
 
-def run(
-    suite: str,
-    seeds: Sequence[int],
-    only: Sequence[str],
-    out: Path | None,
-    html: Path | None,
-    *,
-    sabotage: str,
-    fresh: bool,
-    check: bool,
-    as_json: bool,
-) -> int:
-    """Run a suite, or what is left of it. Exit 1 when an episode broke, or with `check` when the guard says no."""
+def order(
+    suite: str, seeds: Sequence[int], only: Sequence[str], out: Path | None, *, fresh: bool, sabotage: str = ""
+) -> "Order":
+    """Return what to run; results go to one file per order, so that a run that was cut off is taken up again."""
     from evals.suite.runner import Order
 
     name = "-".join([suite, f"{seeds[0]}x{len(seeds)}", *([sabotage] if sabotage else []), *sorted(only)])
-    order = Order(
+    return Order(
         suite=suite, seeds=tuple(seeds), out=out or HOME / f"{name}.jsonl", sabotage=sabotage, fresh=fresh,
         only=tuple(only),
     )  # fmt: skip
-    return _run(order, html, check=check, as_json=as_json)
 
 
-def _run(order: "Order", html: Path | None, *, check: bool, as_json: bool) -> int:
-    from evals.suite.guard import judge
-    from evals.suite.runner import run_suite
-    from evals.suite.summary import summarise
-
-    with ProgressBar(None, quiet=as_json, title=order.suite) as bar:
-        results = run_suite(order, lambda done, total, what: bar(done, what, total))
-    summary = summarise(results.episodes, suite=order.suite, seeds=order.seeds, sabotage=order.sabotage)
+def run(wanted: "Order", html: Path | None, *, as_json: bool) -> int:
+    """Run a suite, or what is left of it. Exit 1 when an episode broke."""
+    results, summary = _played(wanted, quiet=as_json)
     if html is not None:
         from evals.suite.report import write_report
 
         write_report(results, html)
-    verdict = judge(summary) if check else None
     if as_json:
         render.console.print_json(summary.model_dump_json())
     else:
         show(summary)
-        told = f"episodes in {order.out}" + (f", report in {html}" if html else "")
+        told = f"episodes in {wanted.out}" + (f", report in {html}" if html else "")
         render.console.print(told, markup=False, soft_wrap=True)
-        if verdict is not None:
-            _guarded(verdict)
-    return 1 if summary.broke or (verdict is not None and not verdict.good) else 0
+    return 1 if summary.broke else 0
+
+
+def guard(*, as_json: bool) -> int:
+    """Run the small suite and hold it against what was committed. Exit 1 when a figure fell or an episode broke."""
+    from evals.suite.guard import SEED, judge
+
+    _, summary = _played(order("ci", (SEED,), (), None, fresh=True), quiet=as_json)
+    verdict = judge(summary)
+    if as_json:
+        render.console.print_json(verdict.model_dump_json())
+    else:
+        show(summary)
+        for line in verdict.lines:
+            mark = "ok  " if line.good else "NO  "
+            render.console.print(f"{mark}{line.metric}: {shown(line.value)}, guarded {line.allowed}", markup=False)
+    return 0 if verdict.good and not summary.broke else 1
+
+
+def sabotage(name: str, suite: str, seeds: Sequence[int], *, as_json: bool) -> int:
+    """Play the same episodes honestly and damaged. Exit 1 when no figure moves beyond noise."""
+    from evals.suite.compare import compare as compared
+
+    honest, _ = _played(order(suite, seeds, (), None, fresh=False), quiet=as_json)
+    damaged, _ = _played(order(suite, seeds, (), None, fresh=False, sabotage=name), quiet=as_json)
+    found = compared(honest, damaged)
+    if as_json:
+        render.console.print_json(found.model_dump_json())
+    else:
+        _compared(found)
+    return 0 if any(c.beyond_noise for c in found.figures) else 1
+
+
+def _played(wanted: "Order", *, quiet: bool) -> "tuple[Results, Summary]":
+    from evals.suite.runner import run_suite
+    from evals.suite.summary import summarise
+
+    with ProgressBar(None, quiet=quiet, title=wanted.suite) as bar:
+        results = run_suite(wanted, lambda done, total, what: bar(done, what, total))
+    summary = summarise(results.episodes, suite=wanted.suite, seeds=wanted.seeds, sabotage=wanted.sabotage)
+    return results, summary
 
 
 def show(summary: "Summary") -> None:
@@ -102,12 +124,6 @@ def _standings(summary: "Summary") -> None:
     for domain in dict.fromkeys(row.domain for row in summary.standings if row.domain not in answered):
         table.add_row(domain, "no agent yet", "", "", "", "", "", "")
     render.console.print(table)
-
-
-def _guarded(verdict: "Verdict") -> None:
-    for line in verdict.lines:
-        mark = "ok  " if line.good else "NO  "
-        render.console.print(f"{mark}{line.metric}: {shown(line.value)}, guarded {line.allowed}", markup=False)
 
 
 def scenarios(suite: str | None, *, as_json: bool) -> None:

@@ -51,15 +51,25 @@ def _undecided(played: Played, ledger: tuple[RowMapping, ...]) -> list[str]:
             (row.command, row.digest): row.at
             for row in connection.execute(select(approvals).where(approvals.c.verdict == "approve"))
         }
+    undos = {r.command.id for r in played.commands() if _covered(played, r)}
     found: list[str] = []
     for row in ledger:
         key = (row["command"], row["digest"])
         effect, at = allowed.get(key, ("none", row["at"]))
         by_policy = effect == "allow" and at <= row["at"]
         by_people = effect == "ask" and key in people and people[key] <= row["at"]
-        if not (by_policy or by_people) or row["applied_count"] != 1:
+        if not (by_policy or by_people or row["command"] in undos) or row["applied_count"] != 1:
             found.append(f"effect of {row['command']} without a decision ({effect})")
     return found
+
+
+def _covered(played: Played, record: CommandRecord) -> bool:
+    """Tell whether an undo writes nothing but what its decided parent had promised to restore."""
+    parent = next((r for r in played.commands() if r.command.id == record.command.parent), None)
+    if record.command.role != "undo" or parent is None:
+        return False
+    promised = {field.path: field.restore for field in parent.command.inverse.fields}
+    return all(p.path in promised and (p.op == "remove" or p.value == promised[p.path]) for p in record.command.patches)
 
 
 def _executed(played: Played) -> list[CommandRecord]:

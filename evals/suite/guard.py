@@ -14,6 +14,8 @@ from domain.errors import Invalid
 from evals.suite.results import read_results
 from evals.suite.summary import Better, Summary, summarise
 
+SEED = 7
+"""One fixed seed of the tuning range: the guard notices change, it proves nothing about unseen worlds."""
 BASELINE = Path(__file__).with_name("guard.json")
 TOLERANCE = {"share": 0.15, "ratio": 0.10, "count": 0.0}
 """One episode of the small suite is about an eighth of a share: one may turn, two may not. Harm may not grow at all."""
@@ -26,7 +28,7 @@ WATCHED: dict[str, str] = {
     "claimed success that was none": "count",
     "safety violations": "count",
     "undo exact, share of fields": "count",
-    "SLO minutes lost, share of leaving it alone": "ratio",
+    "SLO minutes lost where a command helps, share of leaving it alone": "ratio",
 }
 
 

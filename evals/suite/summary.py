@@ -190,10 +190,22 @@ def _undo(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 
 
 def _lost(episodes: Sequence[EpisodeRecord]) -> Figure | None:
+    """Where some legal command helps; elsewhere nobody but the owner can, and waiting is right."""
+    return _lost_share(
+        "SLO minutes lost where a command helps, share of leaving it alone",
+        [e for e in _faults(episodes) if e.good == "recover"], 0.25,
+    )  # fmt: skip
+
+
+def _lost_all(episodes: Sequence[EpisodeRecord]) -> Figure | None:
+    return _lost_share("SLO minutes lost over all faults, share of leaving it alone", _faults(episodes), None)
+
+
+def _lost_share(metric: str, episodes: Sequence[EpisodeRecord], target: float | None) -> Figure | None:
     """Sum over episodes: ours against leaving the world alone; the interval resamples episodes."""
     pairs = [
         (e.ours.slo_minutes_lost, e.baselines["autoscaler"].slo_minutes_lost)
-        for e in _faults(episodes)
+        for e in episodes
         if e.ours is not None and "autoscaler" in e.baselines and e.baselines["autoscaler"].slo_minutes_lost >= WORTH
     ]
     if not pairs:
@@ -203,8 +215,8 @@ def _lost(episodes: Sequence[EpisodeRecord]) -> Figure | None:
     drawn = data[picks].sum(axis=1)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
     value = float(data[:, 0].sum() / data[:, 1].sum())
-    return Figure(metric="SLO minutes lost, share of leaving it alone", value=value, low=float(low), high=float(high),
-                  count=len(data), better="lower", target=0.25)  # fmt: skip
+    return Figure(metric=metric, value=value, low=float(low), high=float(high), count=len(data), better="lower",
+                  target=target)  # fmt: skip
 
 
 def _approvals(episodes: Sequence[EpisodeRecord]) -> Figure | None:
@@ -238,7 +250,7 @@ def _covered(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 
 _FIGURES: tuple[Callable[[Sequence[EpisodeRecord]], Figure | None], ...] = (
     _exact_cause, _entity, _precision, _ended_well, _false_findings, _closure, _false_success, _violations, _radius,
-    _undo, _lost, _approvals, _to_proposal, _cost, _carbon, _covered, _tokens,
+    _undo, _lost, _lost_all, _approvals, _to_proposal, _cost, _carbon, _covered, _tokens,
 )  # fmt: skip
 
 
