@@ -1,24 +1,22 @@
 """Fit a plant to readings: demand, work per request, call counts, own delay and own failures of every service.
 
 Inputs are what any reader gets: topology, desired state, metric windows, the change feed. The utilisation law gives CPU
-per request, regression gives calls per request, and a fixed-point pass through the physics splits what is a service's
-own from what it inherits. No world, fault or seed is visible from here.
+per request, and a fixed-point pass through the physics splits what is a service's own from what it inherits. No world,
+fault or seed is visible from here.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.evidence import EvidencePack
 from runtime.simulator.flow import Ints
 from runtime.simulator.layout import Layout
 from runtime.simulator.live import Live
 from runtime.simulator.physics import GC_COST, GC_FROM, SLOT_LIMIT, advance
 from runtime.simulator.plant import Plant, PlantState, Readings
 from runtime.simulator.queueing import Z95, Floats
-from runtime.simulator.windowed import Reading, samples
+from runtime.simulator.windowed import Reading
 
 # Passes of the fixed point; each level of the call graph needs one, and real graphs are shallow.
 PASSES = 20
@@ -56,35 +54,6 @@ class Fitted:
     """Desired replicas that nothing is bringing back."""
     quality: float
     """Share of the variance over services of log p95 and of load that the fitted plant explains."""
-
-
-def calls_per_request(
-    pack: EvidencePack, callee: str, callers: list[str], start: datetime, end: datetime, *, open_: bool = False
-) -> Floats:
-    """Non-negative least squares of the callee's rate on its callers' rates over [start, end), by Lee-Seung updates.
-
-    `open_` adds a constant: callers that are not in view.
-    """
-    rates = [_rate_samples(pack, name, start, end) for name in [callee, *callers]]
-    length = min(len(r) for r in rates)
-    if length == 0:
-        return np.zeros(len(callers))
-    target, inputs = rates[0][-length:], np.stack([r[-length:] for r in rates[1:]], axis=1)
-    if open_:
-        inputs = np.column_stack([inputs, np.full(length, inputs.mean())])
-    total = inputs.sum(axis=1).mean()
-    weights = np.full(inputs.shape[1], target.mean() / max(total, 1e-9))
-    gram, projection = inputs.T @ inputs, inputs.T @ target
-    for _ in range(
-        300
-    ):  # multiplicative updates never leave the non-negative cone; 300 settle for a handful of callers
-        weights *= projection / np.maximum(gram @ weights, 1e-12)
-    return weights[: len(callers)]
-
-
-def _rate_samples(pack: EvidencePack, entity: str, start: datetime, end: datetime) -> Floats:
-    found = [samples(s, start, end) for s in pack.series if s.entity == entity and s.metric == "request_rate"]
-    return np.concatenate(found) if found else np.zeros(0)
 
 
 def fit(

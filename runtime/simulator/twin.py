@@ -78,6 +78,8 @@ class Twin:
         now = {e: read_window(pack.series, e, start, end) for e in entities}
         if not any(r.complete for r in now.values()):
             raise Invalid("no service has readings of load, errors and latency")
+        if effect.service and effect.service not in layout.service_index:
+            raise Invalid(f"{effect.service} is not in view")
         if effect.service and not now[f"service/{effect.service}"].complete:
             raise Invalid(f"the readings of {effect.service} are not complete")
         past_end = min(effect.changed_at or pack.baseline.end, pack.baseline.end)

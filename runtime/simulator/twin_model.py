@@ -8,12 +8,13 @@ import numpy as np
 from domain.desired import EnvironmentState, ServiceState
 from domain.evidence import EvidencePack
 from domain.topology import RuntimeService
-from runtime.simulator.fit import calls_per_request
 from runtime.simulator.layout import ALLOCATABLE, Layout, build_layout
 from runtime.simulator.live import Live
 from runtime.simulator.pricing import SKUS
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import CallSpec, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
+from runtime.simulator.twin_calls import Callee, call_counts
+from runtime.simulator.windowed import read_window, samples
 
 # Yearly averages of grids, rounded (Ember electricity data 2024); other regions count as the world's average.
 GRID_GCO2E_PER_KWH: Mapping[str, float] = {
@@ -113,16 +114,39 @@ def _calls(pack: EvidencePack, start: datetime, end: datetime, open_: set[str]) 
     for edge in pack.topology.edges:
         if edge.kind == "calls":
             callers.setdefault(edge.target, []).append(edge.source)
-    found: dict[str, list[CallSpec]] = {}
-    for callee, sources in callers.items():
+    seen, users = {s.tenant for s in pack.topology.services}, _users(pack)
+
+    def rates(entity: str, until: datetime) -> Floats:
+        found = [samples(s, start, until) for s in pack.series if s.entity == entity and s.metric == "request_rate"]
+        return np.concatenate(found) if found else np.zeros(0)
+
+    rows: list[Callee] = []
+    for name, sources in callers.items():
         # Unseen callers show when ours change their load, so what happened since the baseline tells more there.
-        until = pack.at if callee in open_ else end
-        counts = calls_per_request(pack, callee, sources, start, until, open_=callee in open_)
-        for source, count in zip(sources, counts, strict=True):
-            if count > 1e-6:
-                call = CallSpec(to=callee.partition("/")[2], per_request=float(count))
-                found.setdefault(source, []).append(call)
+        until = pack.at if name in open_ else end
+        unseen = len(users.get(name, set[str]()) - seen) / max(len(users.get(name, ())), 1)
+        answers = read_window(pack.series, name, start, end)
+        rows.append(Callee(name, rates(name, until), tuple(sources), tuple(rates(s, until) for s in sources),
+                           answers.mean_s, unseen))  # fmt: skip
+    waits = {s: _waits(pack, s, start, end) for sources in callers.values() for s in sources}
+    found: dict[str, list[CallSpec]] = {}
+    for (source, name), count in call_counts(rows, waits).items():
+        if count > 1e-6:
+            found.setdefault(source, []).append(CallSpec(to=name.partition("/")[2], per_request=count))
     return {caller: tuple(calls) for caller, calls in found.items()}
+
+
+def _users(pack: EvidencePack) -> dict[str, set[str]]:
+    """Tenants served, by service address; their own tenant counts for services that say nothing."""
+    return {f"service/{s.id}": set(map(str, s.used_by)) or {str(s.tenant)} for s in pack.topology.services}
+
+
+def _waits(pack: EvidencePack, entity: str, start: datetime, end: datetime) -> float:
+    """Seconds of a service's mean answer in which it can have waited for callees: all but its own CPU work."""
+    state = pack.desired.effective(pack.at).services.get(entity.partition("/")[2]) if pack.desired else None
+    read = read_window(pack.series, entity, start, end)
+    work = read.busy * (state.cpu_millicores / 1000.0) / read.rate if state is not None and read.rate > 0.0 else 0.0
+    return float(np.nan_to_num(read.mean_s - np.nan_to_num(work)))
 
 
 def _pools(pack: EvidencePack, layout: Layout) -> None:

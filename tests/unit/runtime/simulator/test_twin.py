@@ -170,7 +170,7 @@ def test_under_foreign_laws_the_direction_holds_and_the_error_shows(
 def test_the_twin_imports_neither_world_nor_faults():
     folder = Path(twin_module.__file__).parent
     forbidden = {"world", "faults", "record", "cluster", "history", "chatter", "actuators", "readers", "demand", "demo"}
-    for path in [*folder.glob("twin*.py"), folder / "fit.py", folder / "windowed.py"]:
+    for path in [*folder.glob("twin*.py"), *(folder / f"{name}.py" for name in ("fit", "windowed", "stacking"))]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("runtime.simulator"):
                 parts = set(node.module.split(".")) | {alias.name for alias in node.names}

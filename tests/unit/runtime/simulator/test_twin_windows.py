@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.evidence import MetricSeries
-from evals.twin_error import Case, covers, errors, measure
+from evals.twin_error import Case, covers, errors, measure, told
 from runtime.simulator.windowed import quiet_minutes, read_window
 
 START = datetime(2026, 3, 10, 10, 0, tzinfo=UTC)
@@ -45,22 +45,29 @@ def test_the_quiet_minutes_are_those_that_answered_fastest():
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return measure(range(1, 2), ("zone_loss", "deploy_leak", "traffic_surge"))
+    return measure((1,), ("zone_loss", "deploy_errors", "traffic_surge"), world="demo")
 
 
-def test_three_minutes_into_the_trouble_a_tenants_own_view_is_enough(cases: list[Case]):
-    assert [c.fault for c in cases] == ["deploy_leak", "traffic_surge", "zone_loss"]
-    for case in cases:
-        assert case.prediction.known, case
-        assert case.prediction.slo_attainment.low > 0.0, case
-        assert case.true["slo_attainment"] > 0.0, case
-        assert case.prediction.slo_attainment.value == pytest.approx(case.true["slo_attainment"], abs=0.15), case
+def test_minutes_into_the_trouble_a_tenants_own_view_is_enough(cases: list[Case]):
+    right = [c for c in cases if c.lived.right]
+    assert {c.lived.fault for c in right} == {"deploy_errors", "traffic_surge", "zone_loss"}
+    for case in right:
+        assert case.prediction.known, told(case)
+        assert case.prediction.slo_attainment.low > 0.0, told(case)
+        truth = case.lived.true["slo_attainment"]
+        assert case.prediction.slo_attainment.value == pytest.approx(truth, abs=0.15), told(case)
+
+
+def test_a_decoy_is_not_predicted_to_help(cases: list[Case]):
+    for case in (c for c in cases if not c.lived.right and c.lived.proposal.kind == "service.restart"):
+        assert case.prediction.slo_attainment.value < 0.01, told(case)
 
 
 def test_errors_count_direction_and_coverage(cases: list[Case]):
-    found = {e.quantity: e for e in errors(cases)}
-    assert found["slo_attainment"].cases == len(cases)
+    found = {e.quantity: e for e in errors([c for c in cases if c.lived.right])}
+    assert found["slo_attainment"].cases >= 3
     assert found["slo_attainment"].right_direction == 1.0
-    quantity = cases[0].prediction.slo_attainment
+    known = next(c for c in cases if c.prediction.known)
+    quantity = known.prediction.slo_attainment
     assert covers(quantity, quantity.value, 0.0)
     assert not covers(quantity, quantity.high + 0.1, 0.05)
