@@ -38,7 +38,7 @@ class Case:
 
     def packs(self) -> tuple[EvidencePack, ...]:
         """Return one evidence pack per symptom. The case id stays out of it."""
-        return tuple(self.recording.pack(one, title=f"{one.kind} of {one.entity}") for one in self.symptoms)
+        return self.recording.packs(self.symptoms)
 
     def named(self, ranked: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
         """Return the ranking under the data set's own names."""

@@ -5,7 +5,8 @@ and with the metrics seen before it. Of the fault list only the injection time i
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -66,7 +67,10 @@ class _Quiet:
 
     spans: tuple[SpanRow, ...]
     times: Samples
-    logs: tuple[LogLine, ...]
+    templater: Templater
+    """Has seen the minute's log lines; every case goes on from a copy."""
+    templates: tuple[tuple[str, Severity, int], ...]
+    """Service, severity and template of each line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -126,15 +130,12 @@ class _Day:
 
     def _patterns(self, logs: list[LogLine], current: TimeRange) -> Iterator[LogPattern]:
         """Count templates per service and severity in the quiet minute and in the window."""
-        templater = Templater()
-        seen: list[tuple[int, str, Severity, int]] = [
-            (column, service_of(line.pod), severity_of(line.text), templater.add(line.text[:_BODY]))
-            for column, lines in enumerate((self.quiet.logs, logs))
-            for line in lines
-        ]
+        templater = deepcopy(self.quiet.templater)
+        columns = (self.quiet.templates, _templates(logs, templater))
         counts: dict[tuple[str, Severity, int], list[int]] = {}
-        for column, service, severity, number in seen:
-            counts.setdefault((service, severity, templater.resolve(number)), [0, 0])[column] += 1
+        for column, seen in enumerate(columns):
+            for service, severity, number in seen:
+                counts.setdefault((service, severity, templater.resolve(number)), [0, 0])[column] += 1
         for (service, severity, number), (before, during) in counts.items():
             yield LogPattern(
                 evidence=UNCITED,
@@ -181,8 +182,9 @@ class Nezha:
         """Yield one case per fault."""
         archive = archive_of(path)
         for day in archive.days:
-            spans = archive.spans(day, normal=True)
-            quiet = _Quiet(tuple(spans), self_times(table(spans)), tuple(archive.logs(day, normal=True)))
+            spans, templater = archive.spans(day, normal=True), Templater()
+            templates = _templates(archive.logs(day, normal=True), templater)
+            quiet = _Quiet(tuple(spans), self_times(table(spans)), templater, templates)
             one = _Day(archive, day, quiet, [(pod, _columns(rows)) for pod, rows in archive.metrics(day)])
             for fault in archive.faults(day):
                 yield one.case(fault.position, fault.at)
@@ -203,6 +205,11 @@ class Nezha:
             rows.append(counted(metric, "all", trivial, who="floor", name="metric z-score"))
             rows.append(Row(metric=metric, who="record", name="Nezha on Train-Ticket", value=record))
         return tuple(rows)
+
+
+def _templates(lines: Iterable[LogLine], templater: Templater) -> tuple[tuple[str, Severity, int], ...]:
+    """Return service, severity and template of every line; the templater learns them."""
+    return tuple((service_of(one.pod), severity_of(one.text), templater.add(one.text[:_BODY])) for one in lines)
 
 
 def severity_of(text: str) -> Severity:

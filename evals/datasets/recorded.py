@@ -47,39 +47,46 @@ class Recording:
     spans: tuple[SpanStats, ...] = ()
     changes: tuple[ChangeRecord, ...] = ()
 
-    def pack(self, symptom: SymptomSeen, *, title: str) -> EvidencePack:
-        """Return the evidence pack of an incident with this symptom; every item gets id, digest and trust."""
+    def packs(self, symptoms: Sequence[SymptomSeen]) -> tuple[EvidencePack, ...]:
+        """Return an evidence pack per symptom, all of the same evidence; every item gets id, digest and trust."""
         shelf = Shelf(TimeRange(start=min(self.baseline.start, self.current.start), end=self.current.end))
         series, logs = shelf.series(self.series), shelf.logs(self.logs)
         spans, changes = shelf.spans(self.spans), shelf.changes(self.changes)
         shelf.topology(self.topology)
-        incident = Incident(
+        items = tuple(in_order(shelf.items.values()))
+        first = EvidencePack(
+            incident=self._incident(symptoms[0]),
+            tenant=TENANT,
+            environment=ENVIRONMENT,
+            at=self.at,
+            baseline=self.baseline,
+            current=self.current,
+            symptom=symptoms[0].entity,
+            symptom_kind=symptoms[0].kind,
+            items=items,
+            topology=self.topology,
+            series=series,
+            logs=logs,
+            spans=spans,
+            changes=changes,
+        )
+        others = (
+            {"incident": self._incident(one), "symptom": one.entity, "symptom_kind": one.kind} for one in symptoms[1:]
+        )
+        return (first, *(first.model_copy(update=update) for update in others))
+
+    def _incident(self, symptom: SymptomSeen) -> Incident:
+        return Incident(
             id=IncidentId("recorded"),
             tenant=TENANT,
             environment=ENVIRONMENT,
-            title=title,
+            title=f"{symptom.kind} of {symptom.entity}",
             severity="error",
             status="open",
             fingerprint=digest_of({"entity": symptom.entity, "kind": symptom.kind}),
             opened_at=self.at,
             last_event_at=self.at,
             entities=(symptom.entity,),
-        )
-        return EvidencePack(
-            incident=incident,
-            tenant=TENANT,
-            environment=ENVIRONMENT,
-            at=self.at,
-            baseline=self.baseline,
-            current=self.current,
-            symptom=symptom.entity,
-            symptom_kind=symptom.kind,
-            items=tuple(in_order(shelf.items.values())),
-            topology=self.topology,
-            series=series,
-            logs=logs,
-            spans=spans,
-            changes=changes,
         )
 
 
