@@ -217,13 +217,19 @@ def _latency(address: str, slo: Slo, normal: Level, before: Level, after: Level)
 
 
 def _errors(address: str, slo: Slo, normal: Level, before: Level, after: Level) -> Check:
-    usual = normal.error_rate
-    slack = 1 - slo.availability_target
-    bound = slack if usual is None else max(slack, usual * SAME_AS_NORMAL)
+    usual, budget = normal.error_rate, 1 - slo.availability_target
+    allowed = budget if usual is None else max(budget, usual * SAME_AS_NORMAL)
+    noise = _counted(allowed, after.request_rate)
     return _compare(
-        address, "error_rate", bound=bound, usual=usual, before=before.error_rate, after=after.error_rate,
-        worse=None if before.error_rate is None else before.error_rate + WORSE_ERRORS, near=SAME_AS_NORMAL, slack=slack,
+        address, "error_rate", bound=allowed + noise, usual=usual, before=before.error_rate, after=after.error_rate,
+        worse=None if before.error_rate is None else before.error_rate + WORSE_ERRORS, near=SAME_AS_NORMAL,
+        slack=budget + noise,
     )  # fmt: skip
+
+
+def _counted(share: float, request_rate: float | None) -> float:
+    """Two standard deviations of a share counted over a minute's requests: a service with few shows no finer."""
+    return 2.0 * (share / max(request_rate * 60.0, 1.0)) ** 0.5 if request_rate else 0.0
 
 
 def _compare(  # noqa: PLR0913  # one comparison, each number named at the call
