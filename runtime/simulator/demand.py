@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from runtime.simulator.clients import Clients
 from runtime.simulator.layout import Layout
 from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
@@ -31,7 +32,7 @@ def daily_shape(at: datetime, utc_offset_h: float = 0.0, swing: float = 1.0) -> 
 
 @dataclass(slots=True, frozen=True)
 class Trend:
-    """A lasting change of demand on some workloads: growth by the day, or a day that is lived otherwise."""
+    """A change of demand on some workloads: another level, growth by the day, or a day that is lived otherwise."""
 
     columns: tuple[int, ...]
     since: datetime
@@ -41,10 +42,18 @@ class Trend:
     """Hours by which the peak comes later."""
     swing: float = 1.0
     """How much stronger the day's highs and lows are."""
+    grown_at: datetime | None = None
+    """When it has stopped growing; None where it goes on."""
+    level: float = 1.0
+    ends: datetime | None = None
+    """When it is over and demand as before; None where it lasts."""
 
     def factor(self, at: datetime, utc_offset_h: float) -> float:
         """Demand relative to what it would have been."""
-        grown = (1.0 + self.growth_per_day) ** ((at - self.since) / timedelta(days=1))
+        if self.ends is not None and at >= self.ends:
+            return 1.0
+        until = at if self.grown_at is None else min(at, self.grown_at)
+        grown = self.level * (1.0 + self.growth_per_day) ** ((until - self.since) / timedelta(days=1))
         lived = daily_shape(at, utc_offset_h - self.later_h, self.swing)
         return grown * lived / daily_shape(at, utc_offset_h)
 
@@ -64,7 +73,10 @@ class Demand:
         self.tenant_of = np.array([self.tenants.index(t) if t in self.tenants else -1 for t in owner], dtype=np.int64)
         self.surge = np.ones(layout.size)
         self.trends: dict[str, Trend] = {}
-        """Lasting changes by name; empty in a world whose demand is as it always was."""
+        """Changes by name; empty in a world whose demand is as it always was."""
+        self.clients = Clients(np.ones(layout.size))
+        self.admitted = np.ones(layout.size)
+        """Share of each workload's requests that its tenant's limit let in."""
         self._keep = float(np.exp(-spec.step_s / MEMORY_S))
         self._spread = spec.laws.demand_noise * float(np.sqrt(1.0 - self._keep**2))
         self._noise = np.zeros(layout.size)
@@ -77,9 +89,13 @@ class Demand:
         for trend in self.trends.values():
             for column in trend.columns:
                 flow[column] *= trend.factor(instant, self._offsets[int(self._region_of[column])])
+        if self.clients.habits:
+            flow = flow * self.clients.attempts
         if not np.isfinite(throttle_rps).any():
+            self.admitted[:] = 1.0
             return flow
         known = np.maximum(self.tenant_of, 0)
         total = np.bincount(known, np.where(self.tenant_of >= 0, flow, 0.0), len(self.tenants))
         cut = np.minimum(1.0, throttle_rps / np.maximum(total, 1e-9))
-        return flow * np.where(self.tenant_of >= 0, cut[known], 1.0)
+        self.admitted = np.where(self.tenant_of >= 0, cut[known], 1.0)
+        return flow * self.admitted

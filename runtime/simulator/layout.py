@@ -134,6 +134,7 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         route=np.ones(edges),
         cached_edge=cached,
         **{name: np.zeros(edges) for name in EDGE_FIELDS},
+        surge_queue=np.zeros(size),
         serial_ms=np.zeros(size),
         background_cores=np.zeros(size),
     )

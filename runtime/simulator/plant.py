@@ -72,6 +72,8 @@ class Plant:
     """(edges,) attempts that get no answer at all: the caller waits for its whole timeout."""
     resent: Floats
     """(edges,) share of packets sent again; the time and the calls that costs are in `way_ms` and `unreachable`."""
+    surge_queue: Floats
+    """Requests per replica that may wait outside the slots, in an accept queue or a load balancer's surge queue."""
     serial_ms: Floats
     """Part of a request that only one can be in at a time: a lock all of them take. 0 where work runs side by side."""
     background_cores: Floats

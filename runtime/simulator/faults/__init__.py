@@ -18,13 +18,14 @@ from runtime.simulator.faults.drift import (
     RESIDENCY_VIOLATION,
 )
 from runtime.simulator.faults.limits import CPU_THROTTLE
-from runtime.simulator.faults.load import CAPACITY_SHORTFALL, NOISY_NEIGHBOUR, PASSING_SURGE, TRAFFIC_SURGE
+from runtime.simulator.faults.load import CAPACITY_SHORTFALL, NOISY_NEIGHBOUR, PASSING_SURGE, SLOW_RAMP, TRAFFIC_SURGE
 from runtime.simulator.faults.networks import NETWORK_DELAY, NETWORK_LOSS, NETWORK_PARTITION
 from runtime.simulator.faults.places import NODE_LOSS, ZONE_LOSS
 from runtime.simulator.faults.processes import CACHE_FLUSH, MEMORY_PRESSURE, POOL_EXHAUSTION
 from runtime.simulator.faults.regions import QUOTA_HIT, REGION_LOSS
 from runtime.simulator.faults.resilience import BACKUP_NOT_RESTORABLE, MISSING_REPLICA, SINGLE_ZONE
 from runtime.simulator.faults.stores import DISK_FULL, LOCK_CONTENTION, REPLICATION_LAG
+from runtime.simulator.faults.storms import RETRY_STORM
 from runtime.simulator.faults.trust import CERTIFICATE_EXPIRY
 from runtime.simulator.streams import stream
 from runtime.simulator.world import World
@@ -37,6 +38,8 @@ FAULTS: tuple[Fault, ...] = (
     TRAFFIC_SURGE,
     PASSING_SURGE,
     CAPACITY_SHORTFALL,
+    SLOW_RAMP,
+    RETRY_STORM,
     NOISY_NEIGHBOUR,
     DEPENDENCY_SLOW,
     DEPENDENCY_FAILING,

@@ -140,3 +140,23 @@ def reached_in(world: World) -> list[tuple[str, str]]:
         c.to for s in own(world) for c in s.calls if min(c.per_request, c.failure_weight) >= 0.5 and not c.on_cache_miss
     }
     return [(s.id, r) for s in own(world) if s.id in leant_on and len(s.regions) > 1 for r in s.regions]
+
+
+# Beyond this share of its capacity a service is slow long before it is full.
+BORNE = 0.8
+
+
+def bears(world: World, entry: str, factor: float) -> bool:
+    """Whether all behind an entry could serve that many times its present requests at its largest, without repeats."""
+    layout, plant = world.layout, world.plant
+    everything, columns = list(range(layout.size)), layout.columns(entry)
+    steps = world.history.rows(world.history.count - 6, world.history.count)
+    rate = world.history.truth("request_rate", steps, everything).mean(axis=0)
+    more = np.zeros(layout.size)
+    more[columns] = rate[columns] * (factor - 1.0)
+    missed = np.where(plant.cached_edge > 0, 1.0 - world.state.cache_hit[plant.graph.caller], 1.0)
+    added = plant.graph.push_down(more, plant.graph.per_call * plant.route * missed, np.ones(layout.size))
+    most = np.where(world.scaling[0] > 0, world.scaling[3], world.cluster.desired)
+    capacity = most * plant.cores * plant.burst / (plant.cpu_ms / 1000.0)
+    behind = (added > 1e-6) & (more == 0.0)
+    return bool((rate + added < BORNE * capacity)[behind].all())
