@@ -45,10 +45,9 @@ check: $(SYNCED) ## lint, format, types, layers, budgets
 	$(BIN)/lint-imports --no-logo
 	$(RUN) -m tests.architecture.budgets
 
-evals: $(SYNCED) ## score the closed loop; with PETSHOP=dir or NEZHA=archive also the diagnosis on real telemetry
+evals: $(SYNCED) ## score the closed loop; with DATA=folder also every public data set in it
 	@TMPDIR=$(SCRATCH) $(OPSMESH) evals run --seed $(SEED)
-	@$(if $(PETSHOP),$(OPSMESH) evals dataset petshop $(PETSHOP))
-	@$(if $(NEZHA),$(OPSMESH) evals dataset nezha $(NEZHA))
+	@$(if $(DATA),$(OPSMESH) evals datasets $(DATA))
 
 bench: $(SYNCED) ## measure the hot paths
 	@$(RUN) -m evals.bench

@@ -41,6 +41,7 @@ TABLES = (
                 "feeds",
                 "floors",
                 "lines",
+                "nab_scoring",
                 "naming",
                 "nezha_archive",
                 "nezha_lines",
