@@ -55,10 +55,9 @@ class CallGraph:
             layers=tuple(layers),
         )
 
-    def push_down(self, demand: Floats, factor: Floats, accepted: Floats) -> Floats:
-        """Arrivals per workload: demand plus calls (per_call * factor) of each caller's accepted requests."""
+    def push_down(self, demand: Floats, rate: Floats, accepted: Floats) -> Floats:
+        """Arrivals per workload: demand plus `rate` calls per edge for each of the caller's accepted requests."""
         arrivals = demand.copy()
-        rate = self.per_call * factor
         for layer in self.layers:
             callers = self.caller[layer.edges]
             flow = arrivals[callers] * accepted[callers] * rate[layer.edges]

@@ -9,17 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime.simulator.flow import Layer
+from runtime.simulator.answers import Answers
 from runtime.simulator.plant import Plant, PlantState, Readings
-from runtime.simulator.queueing import (
-    STABLE_UTILISATION,
-    Z95,
-    Floats,
-    attempts_until_success,
-    lognormal_shape,
-    share_above,
-    wait_moments,
-)
+from runtime.simulator.prepared import Prepared
+from runtime.simulator.queueing import STABLE_UTILISATION, Z95, Floats, share_beyond, spread, wait_moments
 
 # Collector cost rises in the last fifth of the heap (shape of published heap-size studies: Blackburn et al., 2004).
 GC_FROM, GC_COST = 0.8, 5.0
@@ -46,90 +39,97 @@ class _Station:
     lock_waiters: Floats | None
 
 
-def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float) -> Readings:
-    """Advance `state` in place by one step of `dt_s` under external `demand` (requests per second per workload)."""
-    graph = plant.graph
-    miss = np.where(plant.cached_edge > 0, (1.0 - state.cache_hit[graph.caller]), 1.0)
-    sent = plant.route * state.attempts * miss
-    arrivals = graph.push_down(demand, sent if plant.undisturbed else sent * plant.reach(), state.accepted)
-    memory = _memory(plant, state, arrivals, dt_s)
-    station = _station(plant, state, arrivals, memory, dt_s)
+def advance(plant: Plant, state: PlantState, demand: Floats, dt_s: float, prepared: Prepared | None = None) -> Readings:
+    """Advance `state` in place by one step of `dt_s` under external `demand` (requests per second per workload).
+
+    `prepared` belongs to this plant as it is; who runs many steps of one plant prepares it once.
+    """
+    ready = prepared or Prepared(plant)
+    calls = ready.calls
+    if ready.cached is not None:
+        calls = calls * (1.0 - ready.cached * state.cache_hit[plant.graph.caller])
+    sent = calls * state.attempts
+    arrivals = plant.graph.push_down(demand, sent if plant.undisturbed else sent * plant.reach(), state.accepted)
+    memory = _memory(plant, ready, state, arrivals, dt_s)
+    station = _station(plant, ready, state, arrivals, memory, dt_s)
     oom = (memory >= plant.memory_limit_mib).astype(np.float64)
-    own = 1.0 - (
-        (1.0 - plant.error_share)
-        * (1.0 - plant.tls_failure)
-        * (1.0 - station.shed)
-        * (1.0 - station.rejected)
-        * (1.0 - OOM_FAILED * oom)
-    )
-    answer = _Answers(plant, state, miss, station, own)
-    for layer in reversed(graph.layers):
-        answer.fold(layer)
-    _remember(plant, state, arrivals, station, answer, oom, dt_s)
-    median, sigma = lognormal_shape(answer.mean, answer.variance)
+    sound = ready.sound * (1.0 - station.shed) * (1.0 - station.rejected) * (1.0 - OOM_FAILED * oom)
+    self_s = station.queue_s + station.own_s
+    answers = Answers(plant, ready, calls, self_s, station.variance, sound)
+    answers.fold_all(state)
+    _remember(plant, state, arrivals, station, answers, oom, dt_s)
+    sigma2 = spread(answers.mean_s, answers.variance)
+    median_ms = answers.mean_s * np.exp(-0.5 * sigma2) * 1000.0
     return Readings(
         request_rate=arrivals,
-        error_share=answer.failure,
-        latency_mean_ms=answer.mean * 1000.0,
-        latency_p50_ms=median * 1000.0,
-        latency_p95_ms=median * np.exp(Z95 * sigma) * 1000.0,
-        slow_share=share_above(plant.slo_latency_ms / 1000.0, median, sigma),
+        error_share=answers.failure,
+        latency_mean_ms=answers.mean_s * 1000.0,
+        latency_p50_ms=median_ms,
+        latency_p95_ms=median_ms * np.exp(Z95 * np.sqrt(sigma2)),
+        slow_share=share_beyond(ready.log_slo, answers.mean_s, answers.variance),
         cpu_cores=station.cores_used,
         cpu_utilisation=station.cores_used / np.maximum(state.ready * plant.cores, 1e-9),
         memory_mib=np.minimum(memory, plant.memory_limit_mib),
         pool_use=station.slots_used,
-        cache_hit=state.cache_hit.copy(),
+        cache_hit=state.cache_hit,
         rejected=station.rejected,
         shed=station.shed,
-        timed_out=answer.timed_out,
-        downstream_failed=answer.downstream,
+        timed_out=answers.late,
+        downstream_failed=answers.downstream,
         oom=oom,
-        self_ms=(station.queue_s + station.own_s) * 1000.0,
+        self_ms=self_s * 1000.0,
         own_failed=plant.error_share,
         tls_refused=plant.tls_failure,
         lock_waiters=station.lock_waiters,
     )
 
 
-def _memory(plant: Plant, state: PlantState, arrivals: Floats, dt_s: float) -> Floats:
+def _memory(plant: Plant, ready: Prepared, state: PlantState, arrivals: Floats, dt_s: float) -> Floats:
     """Memory per replica: base + in-flight requests (Little's law) + what leaked since the start."""
     per_replica = arrivals / np.maximum(state.ready, 1.0)
-    state.leaked_mib += plant.leak_mib_per_krequest * per_replica * dt_s / 1000.0
+    if ready.leaks:
+        state.leaked_mib += ready.leak_mib_per_request * per_replica * dt_s
     inflight = np.minimum(per_replica * state.hold_s, plant.workers)
     return plant.memory_base_mib + plant.memory_per_inflight_mib * inflight + state.leaked_mib
 
 
-def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, dt_s: float) -> _Station:
+def _station(
+    plant: Plant, ready: Prepared, state: PlantState, arrivals: Floats, memory: Floats, dt_s: float
+) -> _Station:
     """Admission by worker slots, then the CPU queue: steady-state G/G/c up to `STABLE_UTILISATION`, backlog beyond.
 
     Slots bound throughput to slots / hold time (Little's law) and the backlog to the slots that are left.
     """
     slots = np.maximum(state.ready * (plant.workers - state.leaked_slots), 0.05)
-    rejected = np.clip(1.0 - SLOT_LIMIT * slots / np.maximum(arrivals * state.hold_s, 1e-9), 0.0, 0.98)
-    rejected = np.where(state.ready < 0.5, 0.98, rejected)
+    rejected = 1.0 - SLOT_LIMIT * slots / np.maximum(arrivals * state.hold_s, 1e-9)
+    rejected = np.minimum(np.maximum(rejected, 0.0), 0.98)
+    none_left = state.ready < 0.5
+    if none_left.any():
+        rejected[none_left] = 0.98
     served = arrivals * (1.0 - rejected)
-    limit = plant.cores * plant.burst
-    per_core = np.maximum(np.round(limit), 1.0)
-    pressure = np.clip((memory / plant.memory_limit_mib - GC_FROM) / (1.0 - GC_FROM), 0.0, 1.0)
-    busy_s = plant.cpu_ms / 1000.0 * (1.0 + GC_COST * pressure * pressure)
-    service_s = busy_s * state.steal[plant.pool] * per_core / limit
-    servers = np.maximum(state.ready * per_core, 0.05)
+    busy_s = ready.busy_s * _collecting(plant, memory)
+    service_s = busy_s * state.steal[plant.pool] * ready.stretch
+    servers = np.maximum(state.ready * ready.per_core, 0.05)
     capacity = servers / service_s
+    if ready.queued:
+        rejected, capacity = _queued_outside(plant, state, slots, rejected, capacity)
+        served = arrivals * (1.0 - rejected)
     stable = np.minimum(served / capacity, STABLE_UTILISATION)
-    wait, variance = wait_moments(servers, stable, service_s, 0.5 * (1.0 + plant.variability))
+    wait, variance = wait_moments(servers, stable, service_s, ready.noise)
     waiting = None
-    if plant.serial_ms.any():
+    if ready.locked:
         capacity, waiting = _one_at_a_time(plant, served, capacity)
         wait, variance = wait + waiting[0], variance + waiting[1]
     growth = state.backlog + (served - capacity) * dt_s
-    held = np.minimum(served, capacity) * state.hold_s
-    room = np.maximum(slots - held, 0.1 * slots)
-    state.backlog = np.clip(growth, 0.0, room)
-    shed = np.clip((growth - room) / np.maximum(served * dt_s, 1e-9), 0.0, 1.0)
+    through = np.minimum(served, capacity)
+    held = through * state.hold_s
+    room = np.maximum(slots - held, 0.1 * slots) + state.ready * plant.surge_queue
+    state.backlog = np.minimum(np.maximum(growth, 0.0), room)
+    shed = np.minimum(np.maximum((growth - room) / np.maximum(served * dt_s, 1e-9), 0.0), 1.0)
     queue = np.minimum(wait, room / capacity) + state.backlog / capacity
-    own = service_s + plant.io_ms / 1000.0
+    own = service_s + ready.io_s
     leaked = state.leaked_slots / plant.workers
-    used = np.minimum((held + np.minimum(served, capacity) * queue) / slots, 1.0)
+    used = np.minimum((held + through * queue) / slots, 1.0)
     return _Station(
         queue_s=queue,
         own_s=own,
@@ -137,9 +137,27 @@ def _station(plant: Plant, state: PlantState, arrivals: Floats, memory: Floats, 
         rejected=rejected,
         shed=shed,
         slots_used=leaked + (1.0 - leaked) * used,
-        cores_used=np.minimum(served, capacity) * busy_s + plant.background_cores,
-        lock_waiters=None if waiting is None else _at_lock(plant, np.minimum(served, capacity), waiting[0], state),
+        cores_used=through * busy_s + plant.background_cores,
+        lock_waiters=None if waiting is None else _at_lock(plant, through, waiting[0], state),
     )
+
+
+def _collecting(plant: Plant, memory: Floats) -> Floats | float:
+    """How much longer work takes while the collector runs for want of memory."""
+    filled = memory / plant.memory_limit_mib
+    if filled.max() <= GC_FROM:
+        return 1.0
+    pressure = np.minimum(np.maximum((filled - GC_FROM) / (1.0 - GC_FROM), 0.0), 1.0)
+    return 1.0 + GC_COST * pressure * pressure
+
+
+def _queued_outside(
+    plant: Plant, state: PlantState, slots: Floats, rejected: Floats, capacity: Floats
+) -> tuple[Floats, Floats]:
+    """Where requests may wait outside for a slot nobody is rejected for it: slots bound the capacity instead."""
+    queued = (plant.surge_queue > 0.0) & (state.ready >= 0.5)
+    through = SLOT_LIMIT * slots / np.maximum(state.hold_s, 1e-9)
+    return np.where(queued, 0.0, rejected), np.where(queued, np.minimum(capacity, through), capacity)
 
 
 def _one_at_a_time(plant: Plant, served: Floats, capacity: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
@@ -158,71 +176,15 @@ def _at_lock(plant: Plant, through: Floats, wait_s: Floats, state: PlantState) -
     return np.where(plant.serial_ms > 0.0, through * wait_s + state.backlog, 0.0)
 
 
-class _Way:
-    """What happens to calls between caller and callee, per edge; built only where something does."""
-
-    def __init__(self, plant: Plant) -> None:
-        self.mean_s = plant.way_ms / 1000.0
-        self.variance = (plant.jitter_ms / 1000.0) ** 2
-        self.reach, self.unreachable = plant.reach(), plant.unreachable
-
-
-class _Answers:
-    """Response moments and failure shares, folded from the leaves up, one layer of callers at a time."""
-
-    def __init__(self, plant: Plant, state: PlantState, miss: Floats, station: _Station, own: Floats) -> None:
-        self.plant, self.state = plant, state
-        caller = plant.graph.caller
-        self.calls = plant.graph.per_call * plant.route * miss
-        self.timeout_s = plant.timeout_ms[caller] / 1000.0
-        self.retries = plant.retries[caller]
-        self.budget = 1.0 + plant.retry_budget[caller]
-        self.mean, self.variance = station.queue_s + station.own_s, station.variance
-        self.failure = own
-        self.timed_out = np.zeros_like(own)
-        self.downstream = np.zeros_like(own)
-        self.way = None if plant.undisturbed else _Way(plant)
-
-    def fold(self, layer: Layer) -> None:
-        """Add what callees answer to their callers: mean, variance, failures, timeouts and retry attempts."""
-        plant, edges = self.plant, layer.edges
-        callee = plant.graph.callee[edges]
-        calls = self.calls[edges]
-        mean, variance = self.mean[callee], self.variance[callee]
-        timeout, retries, budget = self.timeout_s[edges], self.retries[edges], self.budget[edges]
-        if self.way is not None:
-            mean, variance = mean + self.way.mean_s[edges], variance + self.way.variance[edges]
-        median, sigma = lognormal_shape(mean, variance)
-        late = share_above(timeout, median, sigma)
-        failed = 1.0 - (1.0 - self.failure[callee]) * (1.0 - late)
-        if self.way is not None:
-            reach, unreachable = self.way.reach[edges], self.way.unreachable[edges]
-            failed, late = 1.0 - reach * (1.0 - failed), reach * late
-            # What is not resolved or turned away is known at once; what gets no answer costs the whole timeout.
-            mean, variance = reach * np.minimum(mean, timeout) + unreachable * timeout, reach * variance
-        attempts = np.minimum(attempts_until_success(failed, retries), budget)
-        self.state.attempts[edges] = attempts
-        lost = np.where(attempts < budget, failed ** (retries + 1.0), failed)
-        spent = calls * attempts
-        starts, callers = layer.starts, layer.callers
-        self.mean[callers] += np.add.reduceat(spent * np.minimum(mean, timeout), starts)
-        self.variance[callers] += np.add.reduceat(spent * np.minimum(variance, timeout * timeout), starts)
-        self.timed_out[callers] += np.add.reduceat(calls * late, starts)
-        share = np.minimum(calls * plant.graph.weight[edges] * lost, 1.0 - 1e-9)
-        survived = np.exp(np.add.reduceat(np.log1p(-share), starts))
-        self.downstream[callers] = 1.0 - survived
-        self.failure[callers] = 1.0 - (1.0 - self.failure[callers]) * survived
-
-
 def _remember(
-    plant: Plant, state: PlantState, arrivals: Floats, station: _Station, answer: _Answers, oom: Floats, dt_s: float
+    plant: Plant, state: PlantState, arrivals: Floats, station: _Station, answer: Answers, oom: Floats, dt_s: float
 ) -> None:
     """Carry slot holding, admission, cache warmth, contention and out-of-memory restarts to the next step."""
     # Admission and holding feed back on each other; averaging two steps keeps the fixed point and stops ringing.
-    state.hold_s = 0.5 * (state.hold_s + answer.mean - station.queue_s)
+    state.hold_s = 0.5 * (state.hold_s + answer.mean_s - station.queue_s)
     state.accepted = 0.5 * (state.accepted + (1.0 - station.rejected) * (1.0 - station.shed))
     filled = 1.0 - np.exp(-arrivals * (1.0 - answer.downstream) * dt_s / plant.cache_fill_requests)
-    state.cache_hit += (plant.cache_hit - state.cache_hit) * filled
+    state.cache_hit = state.cache_hit + (plant.cache_hit - state.cache_hit) * filled
     pools = len(plant.pool_cores)
     used = np.bincount(plant.pool, station.cores_used, pools) / plant.pool_cores
     state.steal = 1.0 + plant.contention * np.maximum(used - CONTENTION_FROM, 0.0)

@@ -30,7 +30,9 @@ def erlang_c(servers: int, offered_load: float) -> float:
 
 def wait_probability(servers: Floats, utilisation: Floats) -> Floats:
     """Closed approximation of Erlang C for real server counts: rho ** (sqrt(2 (c + 1)) - 1), Sakasegawa (1977)."""
-    return utilisation ** (np.sqrt(2.0 * (servers + 1.0)) - 1.0)
+    exponent = np.sqrt(2.0 * (servers + 1.0)) - 1.0
+    # By logarithms, which are vectorised where powers are not; nothing waits at an idle station.
+    return np.exp(exponent * np.log(np.maximum(utilisation, 1e-300)))
 
 
 def wait_moments(servers: Floats, utilisation: Floats, service_s: Floats, variability: Floats) -> tuple[Floats, Floats]:
@@ -48,6 +50,18 @@ def lognormal_shape(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     """Median and sigma of the lognormal with these two moments (mean > 0)."""
     ratio = 1.0 + variance / (mean * mean)
     return mean / np.sqrt(ratio), np.sqrt(np.log(ratio))
+
+
+def spread(mean: Floats, variance: Floats) -> Floats:
+    """Squared sigma of the lognormal with these two moments."""
+    return np.log1p(variance / (mean * mean))
+
+
+def share_beyond(log_limit: Floats, mean: Floats, variance: Floats) -> Floats:
+    """`share_above` straight from moments: share of the lognormal with these above exp(log_limit)."""
+    sigma2 = spread(mean, variance)
+    score = (log_limit - np.log(mean) + 0.5 * sigma2) / np.maximum(np.sqrt(sigma2), 1e-6)
+    return 1.0 / (1.0 + np.exp(np.minimum(LOGISTIC_NORMAL * score, 60.0)))
 
 
 def share_above(limit: Floats, median: Floats, sigma: Floats) -> Floats:

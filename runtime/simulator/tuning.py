@@ -48,7 +48,7 @@ def _arrivals(layout: Layout) -> Floats:
     graph = plant.graph
     base = np.array([s.demand_rps / len(s.regions) for s in layout.rows])
     miss = np.where(plant.cached_edge > 0, 1.0 - plant.cache_hit[graph.caller], 1.0)
-    return graph.push_down(base * PEAK, plant.route * miss, np.ones(layout.size))
+    return graph.push_down(base * PEAK, graph.per_call * plant.route * miss, np.ones(layout.size))
 
 
 def _sized(service: ServiceSpec, peak_rps: float) -> ServiceSpec:

@@ -26,7 +26,8 @@ from runtime.simulator.layout import build_layout
 from runtime.simulator.live import Live, Modifier, initial_state
 from runtime.simulator.outages import Outage
 from runtime.simulator.physics import advance
-from runtime.simulator.plant import EDGE_FIELDS, Plant, PlantState
+from runtime.simulator.plant import EDGE_FIELDS, Plant, PlantState, Readings
+from runtime.simulator.prepared import Prepared
 from runtime.simulator.queueing import Floats
 from runtime.simulator.sensors import Sensors
 from runtime.simulator.spec import WorldSpec
@@ -61,6 +62,7 @@ class World:
         self.share: Floats = self.live.entry_share()
         self.scaling = self.live.scaling()
         self.state = PlantState.fresh(self.plant, self.cluster.ready)
+        self.prepared = Prepared(self.plant)
         laws = spec.laws
         self.autoscaler = Autoscaler(laws.autoscaler_interval_s, laws.autoscaler_lag_s, [self.cluster.desired])
         self.autoscaling = True
@@ -125,7 +127,8 @@ class World:
         exits = self.crashes.step(self.live, self.elapsed_s, self.state.ready)
         self.plant.pool_cores = np.maximum(self.cluster.pool_cores.sum(axis=1), 1.0)
         demand = self.demand.at(self.now, self.share, self.throttle_rps)
-        readings = advance(self.plant, self.state, demand, float(self.spec.step_s))
+        readings = advance(self.plant, self.state, demand, float(self.spec.step_s), self.prepared)
+        self._answer_clients(readings)
         for column in np.flatnonzero(readings.oom):
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
@@ -149,10 +152,20 @@ class World:
                 at=self.now, data=finding.data, severity=finding.severity, deliver_s=self.elapsed_s,
             )  # fmt: skip
 
+    def _answer_clients(self, readings: Readings) -> None:
+        clients = self.demand.clients
+        if not clients.habits:
+            return
+        repeated = clients.repeated()
+        if repeated is not None:
+            self.history.rare.setdefault("repeated", {})[self.history.count] = repeated
+        clients.observe(readings, self.demand.admitted)
+
     def refresh(self) -> None:
         """Fold what changed into the plant, the entry shares and the scaling table."""
         pools, burst = self.plant.pool_cores, self.plant.burst
         self.plant = self.live.plant(self.elapsed_s)
+        self.prepared = Prepared(self.plant)
         for column in np.flatnonzero(self.plant.burst != burst):
             self.gauges.tell("cpu_limit", int(column), Ramp(self.history.count, float(self.plant.burst[column])))
         self.plant.pool_cores = pools

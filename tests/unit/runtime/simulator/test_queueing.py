@@ -68,6 +68,7 @@ def two_tier(retries: float, budget: float = np.inf) -> Plant:
         retry_budget=budget * both, cache_hit=0.0 * both, cache_fill_requests=both.copy(), slo_latency_ms=100.0 * both,
         pool=np.zeros(2, dtype=np.int64), pool_cores=np.array([1e6]), contention=np.zeros(1), route=np.ones(1),
         cached_edge=np.zeros(1), serial_ms=0.0 * both, background_cores=0.0 * both,
+        surge_queue=0.0 * both,
         **{name: np.zeros(1) for name in EDGE_FIELDS},
     )  # fmt: skip
 
