@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agents.sre.moves import Moves, moves_of
+from agents.sre.moves import Moves, Role, moves_of
 from analysis.observing import observations_of
 from analysis.ranking import rank
 from analysis.signals import Ranking
@@ -16,6 +16,7 @@ SUSPECT = timedelta(hours=1)
 SLOW_SUSPECT = timedelta(hours=6)
 # By Little's law twice the time holds twice the places.
 HELD_LONGER = 2.0
+PAINS: tuple[Role, ...] = ("latency", "errors")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +63,32 @@ class Case:
         return all(entity in self.below(name) for name in before)
 
     def suspects(self, kind: str, within: timedelta = SUSPECT) -> list[ChangeRecord]:
-        """Return changes of a kind before the onset, newest first."""
-        found = [c for c in self.pack.changes if c.kind == kind and c.at <= self.latest and self.onset - c.at <= within]
+        """Return changes of a kind before the onset, or before what they changed began to move, newest first."""
+        found = [
+            c
+            for c in self.pack.changes
+            if c.kind == kind and any(start - within <= c.at <= self._latest(start) for start in self._starts(c.entity))
+        ]
         return sorted(found, key=lambda c: c.at, reverse=True)
+
+    def began(self, entity: str) -> datetime:
+        """Return when the entity itself became slow or failing; the onset where it did not.
+
+        An incident may have been opened by something small before: that does not clear what came after.
+        """
+        moved = [m.since_s for role in PAINS if (m := self.moves.rose(entity, role)) is not None]
+        return datetime.fromtimestamp(min(moved), tz=self.onset.tzinfo) if moved else self.onset
 
     @property
     def latest(self) -> datetime:
         """The latest instant a cause can have."""
-        return min(self.onset + ONSET_SLACK, self.pack.at)
+        return self._latest(self.onset)
+
+    def _starts(self, entity: str) -> tuple[datetime, ...]:
+        return self.onset, self.began(entity)
+
+    def _latest(self, start: datetime) -> datetime:
+        return min(start + ONSET_SLACK, self.pack.at)
 
 
 @dataclass(frozen=True, slots=True)

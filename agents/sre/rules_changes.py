@@ -32,7 +32,7 @@ def releases(case: Case) -> list[Suspect]:
         known = _leak(case, change) or _crash_loop(case, change)
         if known is not None:
             found.append(known)
-        elif case.onset - change.at <= SUSPECT and case.lead(change.entity) > 0:
+        elif case.began(change.entity) - change.at <= SUSPECT and case.lead(change.entity) > 0:
             found += _release(case, change)
     return _newest_per_entity(found)
 
@@ -108,7 +108,7 @@ def _release(case: Case, change: ChangeRecord) -> list[Suspect]:
 
 
 def _strength(case: Case, change: ChangeRecord, blame: float) -> float:
-    away_s = max((case.onset - change.at).total_seconds(), 0.0)
+    away_s = max((case.began(change.entity) - change.at).total_seconds(), 0.0)
     return BASE + BY_BLAME * blame + BY_CLOSENESS * (1.0 - away_s / SUSPECT.total_seconds())
 
 
