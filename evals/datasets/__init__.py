@@ -10,9 +10,11 @@ from domain.errors import NotFound
 from evals.datasets.cases import Case, Telemetry
 from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.loghub import Loghub
+from evals.datasets.m4 import M4
 from evals.datasets.nab import Nab
 from evals.datasets.nezha import Nezha
 from evals.datasets.petshop import PetShop
+from evals.datasets.planetlab import PlanetLab
 from evals.datasets.podsecurity import PodSecurity
 from evals.datasets.scoring import Dataset, DatasetReport, Progress, Told, unheard
 
@@ -20,6 +22,8 @@ DATASETS: tuple[Dataset, ...] = (
     Diagnosed(PetShop()),
     Diagnosed(Nezha()),
     Nab(),
+    M4(),
+    PlanetLab(),
     PodSecurity(),
     Loghub(),
 )
