@@ -1,8 +1,8 @@
 """Where a raw log line's message begins, learned from the lines themselves: one rule for every format.
 
-A header is a run of leading columns. A column that holds a number, a time or a level in nearly every line belongs to
-it, with everything before; then follow, if nearly every line has them, a source (`name:` or a dotted name), a
-bracketed context, or a dash. What differs from its neighbours is left as it is.
+A header is a run of leading columns. It ends with the level or, where lines have none, with the last instant and the
+numbers around it, if nearly every line has them in that column; then follow a source (`name:` or a dotted name), a
+bracketed context, or a dash. Lines that begin with no instant have no header: their numbers are the message's.
 """
 
 import re
@@ -20,8 +20,12 @@ _COLUMN = re.compile(r"[^\s|]+")
 _NUMBER = r"[\[(]?[-+]?\d[\d:.,/\-TZ+]*[\])]?,?"
 _WORDS = "trace|debug|info|notice|warn|warning|error|severe|fatal|critical|failure|alert|emerg|v|d|i|w|e|f"
 """Levels; the single letters are logcat's."""
-_LEVEL = rf"\W*(?i:{_WORDS})\W*"
-_FIXED = re.compile(f"(?:{_NUMBER}|{_LEVEL})")
+_LEVEL = re.compile(rf"\W*(?i:{_WORDS})\W*")
+_INSTANT = re.compile(r"\S*\d:\d\d:\d\d\S*|\d{10}(?:\.\d+|\d{3})?")
+"""A time of day, perhaps with its date, or seconds or milliseconds since 1970."""
+_FIXED = re.compile(f"{_NUMBER}|{_LEVEL.pattern}")
+_GAP = 2
+"""A number belongs to the header if at most one other column stands between it and the instant."""
 _FOLLOWING = tuple(
     re.compile(rf"[\s|]*{form}(?=\s|$)")
     for form in (
@@ -66,16 +70,32 @@ def learn_header(lines: Sequence[str]) -> Header:
 
 
 def _leading_columns(sample: Sequence[str]) -> int:
-    """Return how many columns there are up to the last one that is a number, a time or a level in nearly all lines."""
+    """Return how many columns the header has before its source."""
     rows = [_COLUMN.findall(line, 0, 1000)[:COLUMNS] for line in sample]
-    fixed = [
-        sum(len(row) > place and _FIXED.fullmatch(row[place]) is not None for row in rows) for place in range(COLUMNS)
+    fixed, levels, instants = (_places(rows, form) for form in (_FIXED, _LEVEL, _INSTANT))
+    numbers = [place for place in fixed if place not in levels]
+    for level in levels[:1]:
+        before = [place for place in numbers if place < level]
+        if len(before) > 1 or any(place < level for place in instants):
+            return level + 1
+    if not instants:
+        return 0
+    last = instants[-1]
+    for place in numbers:
+        last = place if last < place <= last + _GAP else last
+    return last + 1
+
+
+def _places(rows: Sequence[Sequence[str]], form: re.Pattern[str]) -> list[int]:
+    """Return the columns that have the form in nearly all rows."""
+    hits = [
+        sum(len(row) > place and form.fullmatch(row[place]) is not None for row in rows) for place in range(COLUMNS)
     ]
-    return max((place + 1 for place, count in enumerate(fixed) if rows and count >= SHARE * len(rows)), default=0)
+    return [place for place, count in enumerate(hits) if rows and count >= SHARE * len(rows)]
 
 
 def _after_columns(line: str, columns: int) -> str | None:
-    """Return what follows the columns; None when the last of them is no number, time or level in this line."""
+    """Return what follows the columns; None when the last of them is none of a header in this line."""
     if not columns:
         return line
     for place, column in enumerate(_COLUMN.finditer(line), start=1):

@@ -41,6 +41,22 @@ def test_lines_without_a_header_are_left_whole():
     assert learn_header([]) == Header()
 
 
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("", "retry {n} of 5 to cart failed"),
+        ("", "disk {n} error: no space"),
+        ("2021-03-01 10:00:{n:02} INFO app.Server: ", "retry {n} of 5 to cart failed"),
+        ("2021-03-01T10:00:{n:02}Z ", "no answer after {n} s from cart"),
+    ],
+)
+def test_numbers_of_a_log_that_says_one_thing_only_stay_in_its_message(header, message):
+    told = [(header.format(n=n), message.format(n=n)) for n in range(10, 40)]
+    found = learn_header([first + then for first, then in told])
+
+    assert [found.message(first + then) for first, then in told] == [then for _, then in told]
+
+
 def test_a_continuation_line_is_left_whole():
     many = [line for line, _ in lines(FORMATS["java"])]
 
