@@ -288,6 +288,17 @@ def evals_scenarios(
     suites.scenarios(suite, as_json=as_json)
 
 
+@evals.command("capture")
+def evals_capture(
+    incident: Annotated[str, typer.Argument(help="Incident id.")],
+    *,
+    fault: Annotated[str | None, typer.Option(help="What it really was, where the diagnosis does not say.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
+) -> None:
+    """Turn a recorded incident into a scenario without its names."""
+    suites.capture(incident, fault, out)
+
+
 @evals.command("compare")
 def evals_compare(before: Path, after: Path, *, as_json: JsonFlag = False) -> None:
     """Say what got better and worse between two results files; exit 1 when a figure is worse beyond noise."""

@@ -1,5 +1,6 @@
 """What `opsmesh evals run`, `scenarios` and `compare` do: run the suite, print its figures beside the baselines."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from cli import render
+from cli.calls import call
 from cli.progress import ProgressBar
 from cli.render import shown
+from domain.errors import Invalid
 
 if TYPE_CHECKING:
     from evals.suite.compare import Comparison
@@ -136,6 +139,21 @@ def scenarios(suite: str | None, *, as_json: bool) -> None:
         return
     for s in rows:
         render.console.print(f"{s.name:<34}{s.domain:<12}{s.good:<10}{s.title}", markup=False, soft_wrap=True)
+
+
+def capture(incident: str, fault: str | None, out: Path | None) -> None:
+    """Print an incident as a scenario, or write it to a file that does not exist yet."""
+    from evals.suite.capture import as_yaml, view_of
+    from evals.suite.capture import capture as captured
+
+    if out is not None and out.exists():
+        raise Invalid(f"{out} exists; give another --out", reason="file_exists")
+    text = as_yaml(captured(view_of(call("GET", f"/v1/incidents/{incident}")), fault=fault))
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        render.console.print(f"scenario in {out}", markup=False, soft_wrap=True)
 
 
 def compare(before: Path, after: Path, *, as_json: bool) -> int:
