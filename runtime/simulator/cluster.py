@@ -60,9 +60,16 @@ class Cluster:
     _next_try: float = 0.0
     _next_heal_s: float = np.inf
     _pinned: NDArray[np.bool_] = field(init=False)
+    _all_zones: Floats = field(init=False)
+    _starters: tuple[tuple[float, Floats], ...] = field(init=False)
+    """(start-up time, 1 for the workloads that take it)."""
 
     def __post_init__(self) -> None:
         zones = max(len(r.zones) for r in self.layout.spec.regions)
+        self._all_zones = np.ones(zones)
+        self._starters = tuple(
+            (float(s), (self.startup_s == s).astype(np.float64)[:, None]) for s in np.unique(self.startup_s)
+        )
         self.zone_up = np.zeros((len(self.layout.regions), zones), dtype=bool)
         for index, region in enumerate(self.layout.spec.regions):
             self.zone_up[index, : len(region.zones)] = True
@@ -75,7 +82,7 @@ class Cluster:
     @property
     def ready(self) -> Floats:
         """Running replicas per workload."""
-        return self.running.sum(axis=1)
+        return self.running @ self._all_zones
 
     def wanted(self) -> Floats:
         """Desired replicas spread evenly over the live zones of each region; pinned ones stay in the first zone."""
@@ -142,10 +149,10 @@ class Cluster:
         return np.asarray(cores, dtype=np.float64)
 
     def _start(self, counts: Floats, now_s: float) -> None:
-        for delay in np.unique(self.startup_s):
-            batch = np.where((self.startup_s == delay)[:, None], counts, 0.0)
+        for delay, takes in self._starters:
+            batch = counts * takes
             if batch.any():
-                self.starting.append((now_s + float(delay), batch))
+                self.starting.append((now_s + delay, batch))
         self.starting.sort(key=lambda item: item[0])
 
     def count_nodes(self) -> None:

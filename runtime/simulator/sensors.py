@@ -4,6 +4,7 @@ They see requests, failures and slow answers only, as a real platform does; they
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ GATE_S, OPEN_S, CLOSE_S = 60.0, 60.0, 180.0
 SLOW_BUDGET, SLOW_GATE = 0.05, 0.15
 ERROR_GATE = 0.02
 AVAILABILITY_GATE = 0.34
+Signal = Literal["errors", "latency", "availability"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,24 +36,32 @@ class Finding:
     severity: Severity
 
 
-class _Gate:
-    """Opens when the signal stays above `bound`, closes when it stays below half of it."""
+# One row per gate, in this order; the name and the unit are what its events say.
+_GATES: tuple[tuple[Signal, str], ...] = (
+    ("errors", "ratio"),
+    ("latency", "ratio of requests above the objective"),
+    ("availability", "ratio of replicas missing"),
+)
+_BURN = len(_GATES)
+"""The gate after those: the error budget's burn rate."""
 
-    def __init__(self, size: int, step_s: float) -> None:
-        self.step_s = step_s
-        self.above = np.zeros(size)
-        self.below = np.zeros(size)
-        self.open = np.zeros(size, dtype=bool)
 
-    def update(self, signal: Floats, bound: Floats | float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Indexes that opened and that closed in this step."""
-        over = signal > bound
-        self.above = (self.above + self.step_s) * over
-        self.below = (self.below + self.step_s) * (signal < 0.5 * bound)
-        opened = ~self.open & (self.above >= OPEN_S)
-        closed = self.open & (self.below >= CLOSE_S)
-        self.open ^= opened | closed
-        return np.flatnonzero(opened), np.flatnonzero(closed)
+class _Gates:
+    """Each opens when its signal stays above its bound, closes when it stays below half of it: (gates, services)."""
+
+    def __init__(self, bounds: Floats, step_s: float) -> None:
+        self.bounds, self._half, self._step_s = bounds, 0.5 * bounds, step_s
+        self._above, self._below = np.zeros_like(bounds), np.zeros_like(bounds)
+        self._open = np.zeros(bounds.shape, dtype=bool)
+
+    def update(self, signals: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which opened and which closed in this step."""
+        self._above = (self._above + self._step_s) * (signals > self.bounds)
+        self._below = (self._below + self._step_s) * (signals < self._half)
+        opened = (self._above >= OPEN_S) & ~self._open
+        closed = (self._below >= CLOSE_S) & self._open
+        self._open ^= opened | closed
+        return opened, closed
 
 
 class Sensors:
@@ -60,82 +70,79 @@ class Sensors:
     def __init__(self, layout: Layout, step_s: float) -> None:
         self.layout = layout
         size = len(layout.services)
-        self._size = size
-        self._decay = {w: float(np.exp(-step_s / w)) for w in (GATE_S, SHORT_S, LONG_S)}
-        self._sums = {w: np.zeros((3, size)) for w in (GATE_S, SHORT_S, LONG_S)}
+        # Workloads of a service stand side by side, so sums over them are sums over runs.
+        self._starts = np.searchsorted(layout.service_of, np.arange(size))
+        keep = np.exp(-step_s / np.array([GATE_S, SHORT_S, LONG_S]))
+        self._gain = (1.0 - keep)[:, None, None]
+        self._sums = np.zeros((3, 3, size))
+        """(windows, requests | failed | slow, services) exponential means."""
         self._target = np.array([s.slo.availability_target for s in layout.services])
-        self._error_bound = np.maximum(ERROR_GATE, FAST_BURN * (1.0 - self._target))
-        self._watched = np.array([not s.external for s in layout.services])
-        self._errors, self._slow = _Gate(size, step_s), _Gate(size, step_s)
-        self._burn, self._missing = _Gate(size, step_s), _Gate(size, step_s)
+        self._budget = np.array([1.0 - self._target, np.full(size, SLOW_BUDGET)])
+        own = np.array([not s.external for s in layout.services])
+        bounds = np.array([
+            np.maximum(ERROR_GATE, FAST_BURN * (1.0 - self._target)), np.full(size, SLOW_GATE),
+            np.full(size, AVAILABILITY_GATE), np.full(size, FAST_BURN),
+        ])  # fmt: skip
+        # Somebody else's services are watched by somebody else.
+        self._gates = _Gates(np.where(own, bounds, np.inf), step_s)
         self._age_s, self._step_s = 0.0, step_s
 
     def observe(self, readings: Readings, ready: Floats, desired: Floats) -> list[Finding]:
         """Findings of this step."""
-        of, size = self.layout.service_of, self._size
         rate = readings.request_rate
-        now = np.stack([
-            np.bincount(of, rate, size),
-            np.bincount(of, rate * readings.error_share, size),
-            np.bincount(of, rate * readings.slow_share, size),
-        ])  # fmt: skip
-        for window, decay in self._decay.items():
-            self._sums[window] = self._sums[window] * decay + now * (1.0 - decay)
+        now = self._by_service(np.array([rate, rate * readings.error_share, rate * readings.slow_share]))
+        self._sums += (now - self._sums) * self._gain
         self._age_s += self._step_s
         if self._age_s < SHORT_S:
             return []
-        found: list[Finding] = []
-        errors, slow = self._share(GATE_S, 1), self._share(GATE_S, 2)
-        found += self._gate(self._errors, errors, self._error_bound, "errors", "ratio")
-        found += self._gate(self._slow, slow, SLOW_GATE, "latency", "ratio of requests above the objective")
-        short = np.bincount(of, np.maximum(desired - ready, 0.0), size) / np.bincount(of, desired + 1e-9, size)
-        found += self._gate(self._missing, short, AVAILABILITY_GATE, "availability", "ratio of replicas missing")
-        return found + self._burning()
-
-    def _share(self, window: float, row: int) -> Floats:
-        sums = self._sums[window]
-        return np.where(self._watched, sums[row] / np.maximum(sums[0], 1e-9), 0.0)
-
-    def _burn_rate(self, window: float) -> Floats:
-        budget = np.maximum(self._share(window, 1) / (1.0 - self._target), self._share(window, 2) / SLOW_BUDGET)
-        # An hour's window that has seen less than an hour is scaled up to what it has seen.
-        return budget / (1.0 - float(np.exp(-self._age_s / window)))
-
-    def _burning(self) -> list[Finding]:
-        short, long = self._burn_rate(SHORT_S), self._burn_rate(LONG_S)
+        shares = self._sums[:, 1:] / np.maximum(self._sums[:, :1], 1e-9)
+        missing, wanted = self._by_service(np.array([np.maximum(desired - ready, 0.0), desired]))
+        burn = self._burn_rates(shares)
         # The long window needs 2 % of a 30-day budget spent in the hour; below it the short one alone does not page.
-        opened, _ = self._burn.update(np.minimum(short, long * (LONG_S / SHORT_S)), FAST_BURN)
-        return [
-            Finding(
-                int(i),
-                "runtime.slo.burn.v1",
-                SloBurn(
-                    service=self.layout.services[int(i)].id, burn_rate=round(float(short[i]), 2), window_s=int(SHORT_S),
-                    objective=float(self._target[i]),
-                    message=f"error budget burns {short[i]:.1f} times too fast",
-                ),
-                "critical",
-            )
-            for i in opened
-        ]  # fmt: skip
-
-    def _gate(self, gate: _Gate, signal: Floats, bound: Floats | float, name: str, unit: str) -> list[Finding]:
-        opened, closed = gate.update(signal, bound)
-        if not len(opened) and not len(closed):
+        paging = np.minimum(burn[0], burn[1] * (LONG_S / SHORT_S))
+        signals = np.array([shares[0, 0], shares[0, 1], missing / (wanted + 1e-9), paging])
+        opened, closed = self._gates.update(signals)
+        if not opened.any() and not closed.any():
             return []
-        bounds = np.broadcast_to(np.asarray(bound), signal.shape)
+        return self._findings(signals, opened, closed, burn[0])
+
+    def _by_service(self, values: Floats) -> Floats:
+        """(rows, services) sums of (rows, workloads)."""
+        return values if values.shape[1] == len(self._starts) else np.add.reduceat(values, self._starts, axis=1)
+
+    def _burn_rates(self, shares: Floats) -> Floats:
+        """(short | long, services) how many times too fast the error budget goes, of errors or of slow answers."""
+        burn = (shares[1:] / self._budget).max(axis=1)
+        # An hour's window that has seen less than an hour is scaled up to what it has seen.
+        seen = 1.0 - np.exp(-self._age_s / np.array([SHORT_S, LONG_S]))
+        return burn / seen[:, None]
+
+    def _findings(
+        self, signals: Floats, opened: NDArray[np.bool_], closed: NDArray[np.bool_], burn: Floats
+    ) -> list[Finding]:
         found: list[Finding] = []
-        for i in opened:
-            service = self.layout.services[int(i)].id
-            data = HealthDegraded.model_validate({
-                "service": service, "signal": name, "observed": round(float(signal[i]), 4),
-                "threshold": round(float(bounds[i]), 4), "unit": unit,
-                "message": f"{service}: {name} at {signal[i]:.3f}, gate {bounds[i]:.3f}",
-            })  # fmt: skip
-            found.append(Finding(int(i), "runtime.health.degraded.v1", data, "error"))
-        for i in closed:
-            data = HealthRecovered(
-                service=self.layout.services[int(i)].id, signal=name, message="within its gate again"
-            )
-            found.append(Finding(int(i), "runtime.health.recovered.v1", data, "info"))
-        return found
+        for gate, (signal, unit) in enumerate(_GATES):
+            found += [
+                self._degraded(int(i), signal, float(signals[gate, i]), gate, unit)
+                for i in np.flatnonzero(opened[gate])
+            ]
+            for i in np.flatnonzero(closed[gate]):
+                service = self.layout.services[int(i)].id
+                data = HealthRecovered(service=service, signal=signal, message="within its gate again")
+                found.append(Finding(int(i), "runtime.health.recovered.v1", data, "info"))
+        return found + [self._burning(int(i), float(burn[i])) for i in np.flatnonzero(opened[_BURN])]
+
+    def _degraded(self, index: int, signal: Signal, observed: float, gate: int, unit: str) -> Finding:
+        service, bound = self.layout.services[index].id, float(self._gates.bounds[gate, index])
+        data = HealthDegraded(
+            service=service, signal=signal, observed=round(observed, 4), threshold=round(bound, 4), unit=unit,
+            message=f"{service}: {signal} at {observed:.3f}, gate {bound:.3f}",
+        )  # fmt: skip
+        return Finding(index, "runtime.health.degraded.v1", data, "error")
+
+    def _burning(self, index: int, rate: float) -> Finding:
+        data = SloBurn(
+            service=self.layout.services[index].id, burn_rate=round(rate, 2), window_s=int(SHORT_S),
+            objective=float(self._target[index]), message=f"error budget burns {rate:.1f} times too fast",
+        )  # fmt: skip
+        return Finding(index, "runtime.slo.burn.v1", data, "critical")

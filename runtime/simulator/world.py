@@ -115,7 +115,7 @@ class World:
             self.step()
 
     def step(self) -> None:
-        """Move one step: processes, scheduler, plant, autoscaler, detectors, history."""
+        """Move one step: processes, scheduler, plant, books, autoscaler, detectors."""
         for name in tuple(self.processes):
             self.processes[name](self.elapsed_s)
         if self.elapsed_s >= self._next_certificate_s:
@@ -129,28 +129,41 @@ class World:
         demand = self.demand.at(self.now, self.share, self.throttle_rps)
         readings = advance(self.plant, self.state, demand, float(self.spec.step_s), self.prepared)
         self._answer_clients(readings)
-        for column in np.flatnonzero(readings.oom):
+        for column in np.flatnonzero(readings.oom) if readings.oom.any() else ():
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
-        used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
-        if exits is not None:
-            self.history.rare.setdefault("exits", {})[self.history.count] = exits
-        if not self.plant.undisturbed:
-            for name in EDGE_FIELDS:
-                self.history.rare.setdefault(name, {})[self.history.count] = getattr(self.plant, name)
-        rate = self.billing.rate(self.state.ready, self.plant.cores)
-        self.billing.meter(rate, self.elapsed_s, float(self.spec.step_s), self.journal)
-        self.backups.step(self.elapsed_s, self.data_stores)
-        self.history.append(readings, self.state.ready, self.cluster.desired, rate, self.cluster.nodes_up, used)
+        self._note_rare(exits)
+        self._keep_books(readings)
         if self.autoscaling and self.elapsed_s >= self._next_scaling_s:
             self._next_scaling_s += self.spec.laws.autoscaler_interval_s
             self._autoscale(readings.cpu_cores)
+        self._watch(readings)
+
+    def _keep_books(self, readings: Readings) -> None:
+        """Meter what ran, take the backups that are due, store the step."""
+        ready = self.state.ready
+        used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
+        rate = self.billing.rate(ready, self.plant.cores)
+        self.billing.meter(rate, self.elapsed_s, float(self.spec.step_s), self.journal)
+        self.backups.step(self.elapsed_s, self.data_stores)
+        self.history.append(readings, ready, self.cluster.desired, rate, self.cluster.nodes_up, used)
+
+    def _watch(self, readings: Readings) -> None:
+        """Tell what the platform's own detectors find."""
         for finding in self.sensors.observe(readings, self.state.ready, self.cluster.desired):
             service = self.layout.services[finding.service]
             self.journal.emit(
                 tenant=service.tenant, source=f"{SOURCE}/health", kind=finding.kind, subject=f"service/{service.id}",
                 at=self.now, data=finding.data, severity=finding.severity, deliver_s=self.elapsed_s,
             )  # fmt: skip
+
+    def _note_rare(self, exits: Floats | None) -> None:
+        """Keep what most steps have nothing of."""
+        if exits is not None:
+            self.history.rare.setdefault("exits", {})[self.history.count] = exits
+        if not self.plant.undisturbed:
+            for name in EDGE_FIELDS:
+                self.history.rare.setdefault(name, {})[self.history.count] = getattr(self.plant, name)
 
     def _answer_clients(self, readings: Readings) -> None:
         clients = self.demand.clients
