@@ -17,12 +17,14 @@ from domain.topology import Certificate
 
 # Numbers in claims carry four digits; half a percent covers their rounding.
 TOLERANCE = 0.005
+# Round trips within a region take under a millisecond and between neighbouring ones a few: ten is a detour.
+LONG_WAY_MS, LONGER = 10.0, 3.0
 _NUMBER = r"(-?[0-9.]+(?:e[-+]?[0-9]+)?)"
 _MOVED = re.compile(rf"(\S+) (\S+) \((\S*)\) (rose|fell) from {_NUMBER} to {_NUMBER}")
 _STEADY = re.compile(rf"(\S+) (\S+) \((\S*)\) stayed near {_NUMBER}")
 _LEVEL = re.compile(rf"(\S+) (\S+) \((\S*)\) is at {_NUMBER}, usually {_NUMBER}")
 _REACHED = re.compile(
-    rf"(\S+) spends {_NUMBER} ms on the way to (\S+) in (\S+), {_NUMBER} before; (\d+) of (\d+) calls had no answer"
+    r"(\d+) of (\d+) calls of (\S+) to (\S+) in (\S+) were long on the way, (\d+) of (\d+) before; (\d+) had no answer"
 )
 _CHANGED = re.compile(r"(\w+) of (\S+) at (\S+)")
 _LOGGED = re.compile(r"(\S+) logged a pattern (\d+) times, (\d+) before")
@@ -51,11 +53,17 @@ def level(move: Move, *, weight: float = 0.5) -> Claim:
 
 
 def reached(span: SpanStats, *, weight: float = 1.0) -> Claim:
-    """State how long calls are on the way to a callee, now and before (medians), and how many had no answer."""
-    now, usual = median(span.current_self_ms), median(span.baseline_self_ms)
-    text = f"{span.entity} spends {now:.4g} ms on the way to {span.peer} in {span.peer_region or 'any'}"
-    text += f", {usual:.4g} before; {span.current_errors} of {len(span.current_self_ms)} calls had no answer"
-    return Claim(text=text, evidence=(span.evidence,), weight=weight)
+    """State how many calls were long on the way to a callee, now and before, and how many had no answer."""
+    now, usual = long_ways(span)
+    text = f"{now} of {len(span.current_self_ms)} calls of {span.entity} to {span.peer} in {span.peer_region or 'any'}"
+    text += f" were long on the way, {usual} of {len(span.baseline_self_ms)} before"
+    return Claim(text=f"{text}; {span.current_errors} had no answer", evidence=(span.evidence,), weight=weight)
+
+
+def long_ways(span: SpanStats) -> tuple[int, int]:
+    """Return how many calls were long on the way to the callee, now and before."""
+    limit = max(LONG_WAY_MS, LONGER * median(span.baseline_self_ms)) if span.baseline_self_ms else LONG_WAY_MS
+    return sum(t >= limit for t in span.current_self_ms), sum(t >= limit for t in span.baseline_self_ms)
 
 
 def changed(change: ChangeRecord, *, weight: float = 1.0) -> Claim:

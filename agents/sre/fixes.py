@@ -9,6 +9,7 @@ from agents.spec import Candidate
 from agents.sre.drafts import Draft
 from agents.sre.fixes_places import around_network, away_from_replica, end_session, out_of_region, wider_limit
 from agents.sre.moves import Moves
+from agents.sre.rules_ground import pending
 from agents.sre.rules_load import BUSY
 from domain.desired import ServiceState
 from domain.policies import ScalingPolicy
@@ -19,6 +20,8 @@ HEADROOM = 1.25
 # A throttled tenant keeps ten percent above what it usually sends.
 THROTTLE_SLACK = 1.1
 THROTTLE_S = 3600
+# A queue drains while less comes in than is served; a quarter of an hour outlasts any that users still wait behind.
+DRAINING, DRAIN_S = 0.9, 900
 SHIFT_S = 3600
 
 
@@ -78,6 +81,8 @@ def _more_replicas(draft: Draft, moves: Moves, entity: str, growth: float) -> Ca
     state, service = draft.service_state(name), draft.service(name)
     if state is None or service is None or not _at_limit(moves, entity, state, max(len(service.regions), 1)):
         return None
+    if pending(draft.case, entity) is not None:
+        return None  # what it may have already does not start: more of that would not either
     ready, cpu = moves.of(entity, "ready"), moves.of(entity, "cpu")
     usual = ready.before / max(len(service.regions), 1) if ready is not None else float(state.replicas)
     busy = cpu.before / TARGET_UTILISATION if cpu is not None else 1.0
@@ -113,7 +118,15 @@ def _at_limit(moves: Moves, entity: str, state: ServiceState, regions: int) -> b
     return wanted is not None and wanted.now >= most and cpu.now > state.scaling.target_cpu_utilisation
 
 
-def throttle(draft: Draft, preference: float = 0.5) -> list[Candidate | None]:
+def break_loop(draft: Draft) -> list[Candidate | None]:
+    """Let in less than is usual until the queue of what nobody waits for is gone; or serve all the repeats, too."""
+    shed = throttle(draft, preference=0.9, slack=DRAINING, lasts_s=DRAIN_S)
+    return [*shed, *(c for c in more_room(draft) if c is not None and c.proposal.kind != "tenant.throttle")]
+
+
+def throttle(
+    draft: Draft, preference: float = 0.5, *, slack: float = THROTTLE_SLACK, lasts_s: int = THROTTLE_S
+) -> list[Candidate | None]:
     """Limit the tenant whose demand surged to little more than it usually sends."""
     service = draft.service(draft.name)
     if service is None or service.tenant == "platform":
@@ -130,8 +143,8 @@ def throttle(draft: Draft, preference: float = 0.5) -> list[Candidate | None]:
         return []
     arguments: dict[str, JsonValue] = {
         "tenant": service.tenant,
-        "rate_limit_rps": round(usual * THROTTLE_SLACK, 1),
-        "duration_s": THROTTLE_S,
+        "rate_limit_rps": round(usual * slack, 1),
+        "duration_s": lasts_s,
     }
     reason = f"refuses what {service.tenant} sends beyond its usual rate, so that the rest is served"
     target = f"tenant/{service.tenant}"
@@ -206,6 +219,7 @@ FIXES: Mapping[str, Callable[[Draft], list[Candidate | None]]] = {
     "config_regression": configure_back,
     "feature_flag": configure_back,
     "traffic_surge": more_room,
+    "retry_storm": break_loop,
     "cpu_saturation": more_room,
     "zone_loss": shift_away,
     "pool_exhaustion": free_places,

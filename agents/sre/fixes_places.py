@@ -46,12 +46,19 @@ def away_from_replica(draft: Draft) -> list[Candidate | None]:
 
 
 def around_network(draft: Draft) -> list[Candidate | None]:
-    """Reach the service in the regions to which the way is as short as ever."""
-    bad = {way.region for way in ways(draft.case) if way.callee == draft.hypothesis.entity and way.region}
-    if len(bad) != 1:
+    """Reach the service in the regions to which the way is as short as ever; where it is not ours, lead our callers
+    of it there, which then call it there.
+    """
+    bad = [way for way in ways(draft.case) if way.callee == draft.hypothesis.entity and way.region]
+    if len({way.region for way in bad}) != 1:
         return []
-    (region,) = bad
-    return around_region(draft, region, f"only the way to it in {region} is bad; elsewhere it is reached as ever")
+    region, own = bad[0].region, () if (state := draft.state()) is None else state.services
+    if draft.name in own:
+        return around_region(draft, region, f"only the way to it in {region} is bad; elsewhere it is reached as ever")
+    callers = dict.fromkeys(span.entity for way in bad for span in way.spans)
+    services = [s for caller in callers if (s := draft.service(caller.partition("/")[2])) is not None and s.id in own]
+    reason = f"the way to {draft.name} is bad in {region} only, and it is called where its callers run"
+    return [_shift(draft, (service,), region, reason, 0.7) for service in services]
 
 
 def out_of_region(draft: Draft) -> list[Candidate | None]:

@@ -46,7 +46,7 @@ def quotas(case: Case) -> list[Suspect]:
         short = [m for service in services if (m := pending(case, service)) is not None]
         support: tuple[Claim, ...] = (claims.changed(change), *(claims.moved(m) for m in short[:3]))
         # a refusal is a fact; that more was asked for has a cause of its own, which more room would serve
-        strength = 0.9 + 0.15 * bool(short)
+        strength = 0.95 + 0.3 * bool(short)
         statement = f"the provider grants {pool} no more machines, and {len(short)} services wait for replicas"
         found.append(Suspect(pool, "quota_hit", strength, statement, support))
     return found

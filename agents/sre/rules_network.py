@@ -4,18 +4,17 @@ Traces keep the time on the way apart from the work at either end. Lost packets 
 """
 
 from dataclasses import dataclass
-from statistics import median
 
 from agents.sre import claims
 from agents.sre.case import Case, Suspect
 from agents.sre.moves import Move
 from domain.evidence import Claim, SpanStats
 
-# Round trips within a region take under a millisecond and between neighbouring ones a few: ten times that is a detour.
-SLOW_WAY_MS, SLOWER = 10.0, 3.0
+# A few long calls are chance; one in twenty is not, where there were next to none.
+FEWEST, SHARE = 3, 0.05
 # TCP itself rides out one packet in a hundred; beyond that every few calls wait for one to be sent again.
 RESENT = 0.01
-# Half of the calls without any answer is no congestion.
+# Half of the calls that fared badly without any answer is no congestion.
 CUT = 0.5
 
 
@@ -29,12 +28,13 @@ class Way:
 
     @property
     def lost(self) -> float:
-        """Share of calls without an answer."""
-        return sum(s.current_errors for s in self.spans) / max(sum(len(s.current_self_ms) for s in self.spans), 1)
+        """Share of the calls that fared badly which had no answer at all."""
+        long = sum(claims.long_ways(s)[0] for s in self.spans)
+        return sum(s.current_errors for s in self.spans) / max(long, 1)
 
 
 def ways(case: Case) -> list[Way]:
-    """Ways that take much longer than they did, or on which calls go without answer."""
+    """Ways on which many more calls take long, or find no answer, than did before."""
     held: dict[tuple[str, str], list[SpanStats]] = {}
     for span in case.pack.spans:
         if span.peer and span.current_self_ms and span.baseline_self_ms and _bad(span):
@@ -43,17 +43,10 @@ def ways(case: Case) -> list[Way]:
 
 
 def _bad(span: SpanStats) -> bool:
-    now, usual = _upper(span.current_self_ms), _upper(span.baseline_self_ms)
-    more_lost = span.current_errors / len(span.current_self_ms) > 2.0 * span.baseline_errors / len(
-        span.baseline_self_ms
-    )
-    return now >= max(SLOW_WAY_MS, SLOWER * usual) or (more_lost and span.current_errors > 1)
-
-
-def _upper(times: tuple[float, ...]) -> float:
-    """The upper quarter's median: a way that turned bad half a window ago shows there."""
-    ordered = sorted(times)
-    return median(ordered[len(ordered) // 2 :])
+    """Whether clearly more calls are long than were: the window holds quiet minutes before the onset as well."""
+    now, usual = claims.long_ways(span)
+    share, before = now / len(span.current_self_ms), usual / len(span.baseline_self_ms)
+    return now >= FEWEST and share - before >= max(SHARE, before)
 
 
 def networks(case: Case) -> list[Suspect]:

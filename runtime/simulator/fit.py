@@ -85,7 +85,7 @@ def fit(
     per_replica = rate * regions / np.maximum(total_ready, 1.0)
     # A service that lost a region's replicas fails there as a full one does.
     uneven = np.abs(per_region * regions - 1.0) > 0.05
-    full = np.array([_full(r) for r in read]) | uneven
+    full = np.array([_full(r, limit) for r, limit in zip(read, plant.burst, strict=True)]) | uneven
     served = rate * regions * np.where(full, 1.0 - np.array([_or(r.errors, 0.0) for r in read]), 1.0)
     fitted = Fitted(
         cpu_ms=_cpu_ms(plant, read, served, memory),
@@ -159,9 +159,9 @@ def _with_callers(plant: Plant, these: Flags) -> Flags:
     return these
 
 
-def _full(read: Reading) -> bool:
+def _full(read: Reading, limit: float) -> bool:
     """Whether the service has no CPU or no slots left; beyond nine tenths both turn requests away."""
-    return read.cpu > CPU_FULL or read.slots > SLOTS_FULL
+    return read.cpu > CPU_FULL * min(limit, 1.0) or read.slots > SLOTS_FULL
 
 
 def _or(value: float, default: float) -> float:

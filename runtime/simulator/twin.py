@@ -20,6 +20,7 @@ from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
 from runtime.simulator.twin_effects import Effect, effect_of
 from runtime.simulator.twin_model import bursts, picture, region_shares, usd_per_core_hour
+from runtime.simulator.twin_places import confine, disturb, stopped
 from runtime.simulator.twin_run import Guesses, Run, Totals, compare
 from runtime.simulator.windowed import RECENT, latest, quiet_minutes, read_window, since_last_break
 
@@ -87,6 +88,8 @@ class Twin:
         layout.plant.burst = bursts(pack, layout)
         before = fit(layout, live, past, _even(layout))
         layout.plant.graph.weight[:] = 1.0
+        layout.plant.burst = stopped(pack, layout)
+        disturb(pack, layout)
         changed = effect.service if effect.as_before else ""
         since = _since_change(pack, effect, layout, live, before, start)
         fitted = fit(layout, live, now, shares, prior=since or before, changed="" if since else changed)
@@ -94,6 +97,7 @@ class Twin:
             columns = layout.columns(effect.service)
             fitted.leak_mib_per_krequest[columns] = since.leak_mib_per_krequest[columns]
         _split_leak(fitted, before)
+        confine(pack, layout, fitted, before)
         if effect.as_before and not past[f"service/{effect.service}"].complete:
             raise Invalid(f"nothing was read of {effect.service} before {past_end:%H:%M}")
         return _Fit(layout, live, fitted, before, usd_per_core_hour(pack, layout))

@@ -13,6 +13,7 @@ from domain.errors import Invalid
 from domain.evidence import ChangeRecord, EvidencePack
 from runtime.simulator.live import Traits
 from runtime.simulator.twin_arms import Arm
+from runtime.simulator.twin_places import held_store
 
 Arguments = dict[str, JsonValue]
 # Configuration keys whose meaning the physics knows; others are only known by what was measured before they changed.
@@ -25,6 +26,8 @@ class Effect:
 
     service: str = ""
     state: ServiceState | None = None
+    also: tuple[tuple[str, ServiceState], ...] = ()
+    """Other services with the state they shall have."""
     restarts: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
     as_before: bool = False
@@ -34,6 +37,7 @@ class Effect:
     def arm(self, traits: Traits | None) -> Arm:
         """The side of the comparison with the command."""
         services = {self.service: self.state} if self.state is not None else {}
+        services |= dict(self.also)
         return Arm(services=services, traits=traits, restarts=self.restarts, limits=dict(self.limits))
 
 
@@ -97,9 +101,14 @@ def _policy(pack: EvidencePack, arguments: Arguments) -> Effect:
 
 def _shift(pack: EvidencePack, arguments: Arguments) -> Effect:
     wanted = a.TrafficShift.model_validate(arguments)
-    state = _state(pack, wanted.service)
-    traffic = state.traffic.model_copy(update={"region_weights": wanted.region_weights})
-    return Effect(service=wanted.service, state=state.model_copy(update={"traffic": traffic}))
+
+    def led(service: str) -> ServiceState:
+        state = _state(pack, service)
+        traffic = state.traffic.model_copy(update={"region_weights": wanted.region_weights})
+        return state.model_copy(update={"traffic": traffic})
+
+    also = tuple((service, led(service)) for service in wanted.also)
+    return Effect(service=wanted.service, state=led(wanted.service), also=also)
 
 
 def _throttle(_pack: EvidencePack, arguments: Arguments) -> Effect:
@@ -107,8 +116,12 @@ def _throttle(_pack: EvidencePack, arguments: Arguments) -> Effect:
     return Effect(limits=((wanted.tenant, wanted.rate_limit_rps),))
 
 
-def _restart(_pack: EvidencePack, arguments: Arguments) -> Effect:
+def _restart(pack: EvidencePack, arguments: Arguments) -> Effect:
+    """New processes; a store whose lock their sessions held works as it did before."""
     wanted = a.ServiceRestart.model_validate(arguments)
+    store = held_store(pack, wanted.service)
+    if store is not None:
+        return Effect(service=store, state=_state(pack, store), restarts=(wanted.service,), as_before=True)
     return Effect(service=wanted.service, restarts=(wanted.service,))
 
 

@@ -13,7 +13,7 @@ from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.streams import stream
 from runtime.simulator.world import World
 
-SAMPLES = 30
+SAMPLES = 60
 # A round trip within a region takes under a millisecond (cloud providers' published figures), varying by half.
 USUAL_MS, USUAL_SIGMA = 0.7, 0.5
 PRUNED_MS = 5.0

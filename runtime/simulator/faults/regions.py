@@ -103,6 +103,8 @@ class _Growth:
         if now_s < self.until_s:
             self.grown *= self.draw.numbers["per_step"]
             world.demand.surge[world.layout.columns(self.draw.names["service"])] *= self.draw.numbers["per_step"]
+        # What is given back goes to others who wait for it.
+        world.cluster.quota_cores[pool] = min(world.cluster.quota_cores[pool], world.cluster.requested_cores()[pool])
         pending = np.where(world.layout.pool_of == pool, world.cluster.desired - world.cluster.expected(), 0.0)
         if pending.max() >= 1.0 and now_s >= self.next_s:
             self.next_s = now_s + REFUSED_EVERY_S
