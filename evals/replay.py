@@ -23,8 +23,8 @@ from domain.incidents import Incident
 from domain.intake import LogRecord, MetricPoint, SpanRecord
 from domain.principals import EventSourceKey
 from evals.datasets import Case, Progress, recordings
-from evals.datasets.feeds import SOURCE, TENANT, Feed, Lines, feed_of, instant
-from evals.datasets.nezha_lines import nezha_lines
+from evals.datasets.telemetry.feeds import SOURCE, TENANT, Feed, Lines, feed_of, instant
+from evals.datasets.telemetry.nezha_lines import nezha_lines
 from grounding.vectors import MemoryVectors
 from mesh.composition import Mesh, Parts, compose
 from mesh.telemetry import in_memory

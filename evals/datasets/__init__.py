@@ -7,8 +7,6 @@ from pathlib import Path
 from time import perf_counter
 
 from domain.errors import NotFound
-from evals.datasets.cases import Case, Telemetry
-from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.loghub import Loghub
 from evals.datasets.m4 import M4
 from evals.datasets.nab import Nab
@@ -17,6 +15,8 @@ from evals.datasets.petshop import PetShop
 from evals.datasets.planetlab import PlanetLab
 from evals.datasets.podsecurity import PodSecurity
 from evals.datasets.scoring import Dataset, DatasetReport, Progress, Told, unheard
+from evals.datasets.telemetry.cases import Case, Telemetry
+from evals.datasets.telemetry.diagnosing import Diagnosed
 
 DATASETS: tuple[Dataset, ...] = (
     Diagnosed(PetShop()),

@@ -20,11 +20,11 @@ from analysis.templates import Templater
 from domain.base import Severity, TimeRange
 from domain.evidence import LogPattern, MetricSeries, SignalKind, SpanStats
 from domain.topology import Edge, Topology
-from evals.datasets.cases import Case, Prediction, hit_at
-from evals.datasets.naming import Names
-from evals.datasets.nezha_archive import Archive, LogLine, service_of
-from evals.datasets.recorded import ENVIRONMENT, UNCITED, Recording, SymptomSeen, noticed, recorded_service
 from evals.datasets.scoring import Row, counted
+from evals.datasets.telemetry.cases import Case, Prediction, hit_at
+from evals.datasets.telemetry.naming import Names
+from evals.datasets.telemetry.nezha_archive import Archive, LogLine, service_of
+from evals.datasets.telemetry.recorded import ENVIRONMENT, UNCITED, Recording, SymptomSeen, noticed, recorded_service
 
 MINUTES = 3
 """Logs and traces are given for the injection's minute and the two after it."""

@@ -19,10 +19,10 @@ from domain.errors import Invalid
 from domain.evidence import MetricSeries, SignalKind
 from domain.ids import EnvironmentId
 from domain.topology import Edge, Topology
-from evals.datasets.cases import Case, Prediction, hit_at
-from evals.datasets.naming import Names
-from evals.datasets.recorded import ENVIRONMENT, UNCITED, Recording, SymptomSeen, noticed, recorded_service
 from evals.datasets.scoring import Row, counted
+from evals.datasets.telemetry.cases import Case, Prediction, hit_at
+from evals.datasets.telemetry.naming import Names
+from evals.datasets.telemetry.recorded import ENVIRONMENT, UNCITED, Recording, SymptomSeen, noticed, recorded_service
 
 WINDOW = 5
 ROWS_BEFORE_TARGET = 1

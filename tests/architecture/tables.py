@@ -31,25 +31,7 @@ TABLES = (
     Table("api/intake", shared=frozenset({"bodies", "dimensions", "otlp", "routes"}), file="routes.py"),
     Table("api/intake/otlp", shared=frozenset({"resource", "routes", "wire"}), file="routes.py"),
     Table("agents", packages_only=True),
-    Table(
-        "evals/datasets",
-        shared=frozenset(
-            [
-                "card",
-                "cases",
-                "diagnosing",
-                "feeds",
-                "floors",
-                "lines",
-                "nab_scoring",
-                "naming",
-                "nezha_archive",
-                "nezha_lines",
-                "recorded",
-                "scoring",
-            ]
-        ),
-    ),
+    Table("evals/datasets", shared=frozenset({"card", "lines", "nab_robustness", "nab_scoring", "scoring", "telemetry"})),
     Table("governance/policies"),
     Table("mesh/sources"),
     Table("runtime/services"),

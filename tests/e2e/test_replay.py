@@ -11,7 +11,7 @@ from domain.principals import Principal, RoleGrant
 from domain.runtime_api import OperationRecord
 from domain.topology import EntityRef
 from evals.datasets import recordings, run
-from evals.datasets.feeds import ENVIRONMENT, TENANT, feed_of
+from evals.datasets.telemetry.feeds import ENVIRONMENT, TENANT, feed_of
 from evals.replay import LINES, SENDER, replay
 from grounding.vectors import MemoryVectors
 from mesh.composition import Parts, compose

@@ -5,7 +5,7 @@ import pytest
 from domain.errors import Invalid
 from evals.datasets import run
 from evals.datasets.nezha import Nezha, severity_of
-from evals.datasets.nezha_archive import Archive, service_of
+from evals.datasets.telemetry.nezha_archive import Archive, service_of
 
 
 def values(report, who="ours"):

@@ -8,8 +8,8 @@ import pytest
 from domain.errors import Invalid, NotFound
 from domain.evidence import Diagnosis
 from evals.datasets import dataset, run
-from evals.datasets.diagnosing import Diagnosed
 from evals.datasets.petshop import PetShop, read_sheet
+from evals.datasets.telemetry.diagnosing import Diagnosed
 
 NORMAL = tuple(f"normal/{row}" for row in range(120, 236, 5))
 

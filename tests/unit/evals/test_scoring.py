@@ -5,9 +5,9 @@ import json
 import pytest
 
 from domain.errors import Invalid
-from evals.datasets.cases import Prediction, hit_at
 from evals.datasets.lines import read_lines
 from evals.datasets.scoring import DatasetReport, Row, wilson
+from evals.datasets.telemetry.cases import Prediction, hit_at
 
 
 def read(path, *wanted):

@@ -7,10 +7,10 @@ from time import perf_counter
 
 from agents.sre.diagnose import diagnose
 from domain.evidence import Diagnosis, EvidencePack
-from evals.datasets.cases import Case, Prediction, Telemetry
-from evals.datasets.floors import zscore_ranking
 from evals.datasets.lines import read_lines
 from evals.datasets.scoring import Progress, Scored, Told, unheard
+from evals.datasets.telemetry.cases import Case, Prediction, Telemetry
+from evals.datasets.telemetry.floors import zscore_ranking
 
 Diagnoser = Callable[[EvidencePack], Diagnosis]
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from domain.base import Frozen
 from domain.evidence import EvidencePack
-from evals.datasets.recorded import Recording, SymptomSeen
 from evals.datasets.scoring import Row
+from evals.datasets.telemetry.recorded import Recording, SymptomSeen
 
 
 class Prediction(Frozen):

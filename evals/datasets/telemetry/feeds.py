@@ -17,8 +17,8 @@ from domain.ids import EnvironmentId, TenantId
 from domain.intake import LogRecord, MetricPoint, SpanRecord
 from domain.tenancy import Residency, RuntimeTenantBinding
 from domain.topology import Topology
-from evals.datasets.cases import Case
-from evals.datasets.recorded import Recording, SymptomSeen, recorded_service
+from evals.datasets.telemetry.cases import Case
+from evals.datasets.telemetry.recorded import Recording, SymptomSeen, recorded_service
 from grounding.packs import Windows
 from mesh.observed import Observed
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from analysis.spans import SpanRow
 from domain.base import TimeRange
-from evals.datasets.cases import Case
-from evals.datasets.feeds import Lines, LogLine
 from evals.datasets.nezha import MINUTES, archive_of, begun_within, severity_of
-from evals.datasets.nezha_archive import Archive, service_of
-from evals.datasets.nezha_archive import LogLine as PodLine
+from evals.datasets.telemetry.cases import Case
+from evals.datasets.telemetry.feeds import Lines, LogLine
+from evals.datasets.telemetry.nezha_archive import Archive, service_of
+from evals.datasets.telemetry.nezha_archive import LogLine as PodLine
 
 QUIET_S = 60
 MAX_LINE = 8_000
