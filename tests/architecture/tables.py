@@ -31,7 +31,9 @@ TABLES = (
     Table("api/intake", shared=frozenset({"bodies", "dimensions", "otlp", "routes"}), file="routes.py"),
     Table("api/intake/otlp", shared=frozenset({"resource", "routes", "wire"}), file="routes.py"),
     Table("agents", packages_only=True),
-    Table("evals/datasets", shared=frozenset({"card", "lines", "nab_robustness", "nab_scoring", "scoring", "telemetry"})),
+    Table(
+        "evals/datasets", shared=frozenset({"card", "lines", "nab_robustness", "nab_scoring", "scoring", "telemetry"})
+    ),
     Table("governance/policies"),
     Table("mesh/sources"),
     Table("runtime/services"),
