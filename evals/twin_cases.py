@@ -16,12 +16,12 @@ from domain.base import TimeRange, digest_of
 from domain.commands import Proposal
 from domain.desired import DesiredState, EnvironmentState
 from domain.errors import Invalid
-from domain.evidence import EvidencePack
+from domain.evidence import EvidencePack, SpanStats
 from domain.ids import EnvironmentId, IncidentId, TenantId
 from domain.incidents import Incident
 from domain.topology import Topology
 from evals.right_answers import carry_out, proposal_of
-from runtime.simulator import faults, readers
+from runtime.simulator import faults, readers, traces
 from runtime.simulator.demo import demo_world
 from runtime.simulator.faults import Answer
 from runtime.simulator.flow import Ints
@@ -142,9 +142,16 @@ def pack_of(world: World, symptom: str, began: datetime, *, whole: bool = False)
         tenant=TenantId(tenant), environment=where, at=now, baseline=TimeRange(start=start, end=began),
         current=TimeRange(start=began, end=now), symptom=f"service/{symptom}", symptom_kind="latency", items=(),
         topology=topology, series=series, changes=readers.changes(world, start, now),
+        spans=_spans(world, entities, start, began, now),
         desired=DesiredState(environment=where, tenant=TenantId(tenant), version=1, base=desired),
         bindings=world.spec.tenants,
     )  # fmt: skip
+
+
+def _spans(
+    world: World, entities: tuple[str, ...], start: datetime, began: datetime, now: datetime
+) -> tuple[SpanStats, ...]:
+    return tuple(s for s in traces.spans(world, start, began, now) if s.entity in entities)
 
 
 def _seen_by(tenant: str, topology: Topology, desired: EnvironmentState) -> tuple[Topology, EnvironmentState]:
