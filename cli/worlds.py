@@ -1,4 +1,4 @@
-"""Verbs that run a world or a store of their own: demo, up, ingest, index rebuild, doctor, scores."""
+"""Verbs that run a world or a store of their own: demo, up, ingest, index rebuild, doctor."""
 
 import asyncio
 import sys

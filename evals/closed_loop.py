@@ -4,13 +4,9 @@ Each episode has two controls with the same seed: with execution off the world m
 itself and proves nothing), and with proposals sent to a wrong target the command must end UNDONE.
 """
 
-import asyncio
-import tempfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -33,8 +29,6 @@ Control = Literal["normal", "execution_off", "wrong_target"]
 CONTROLS: tuple[Control, ...] = ("normal", "execution_off", "wrong_target")
 CALM = timedelta(minutes=10)
 """Watched before the fault: nothing may be proposed."""
-WORKERS = 2
-"""Episodes at a time: the machines this is measured on have two cores."""
 HORIZON = timedelta(minutes=75)
 """Three attempts with their hold windows, and the slowest right ending."""
 AFTERWARDS = timedelta(minutes=15)
@@ -212,26 +206,3 @@ def _blamed(story: _Story) -> tuple[str, str]:
                     if not found[0] or run.proposals:
                         found = (first.entity, first.fault_class)
     return found
-
-
-def play_all(
-    names: list[str],
-    seeds: list[int],
-    *,
-    controls: tuple[Control, ...] = CONTROLS,
-    told: Callable[[int, str], None] = lambda _done, _title: None,
-) -> list[Episode]:
-    """Play episodes over two processes, each in a throwaway folder; the order of the result is that of the names."""
-    jobs = [(name, seed, control) for name in names for seed in seeds for control in controls]
-    episodes: list[Episode] = []
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        for done, episode in enumerate(pool.map(_play_job, jobs), start=1):
-            episodes.append(episode)
-            told(done, f"{episode.fault} {episode.control}")
-    return episodes
-
-
-def _play_job(job: tuple[str, int, Control]) -> Episode:
-    name, seed, control = job
-    with tempfile.TemporaryDirectory(prefix="opsmesh-") as folder:
-        return asyncio.run(play(name, seed, control, home=Path(folder)))

@@ -8,7 +8,8 @@ import pytest
 from domain.commands import State
 from domain.outcomes import PredictionError
 from evals.closed_loop import CALM, play
-from evals.quiet import live_quietly
+from evals.episodes.running import run_episode
+from evals.scenarios import scenario
 from grounding.vectors import MemoryVectors
 from mesh.simulation import Choices, open_simulated
 from mesh.telemetry import in_memory, trace_id_of
@@ -51,10 +52,10 @@ async def test_what_heals_by_itself_is_left_alone(tmp_path: Path):
     assert episode.acts == ()
 
 
-async def test_a_healthy_world_with_noise_gets_no_proposal(tmp_path: Path):
-    quiet = await live_quietly(SEED, 2.0, tmp_path)
-    assert quiet.events > 0
-    assert quiet.proposals == 0, quiet.what
+def test_a_healthy_world_with_every_noise_gets_no_proposal():
+    episode = run_episode(scenario("everything-at-once"), SEED)
+    assert episode.events > 0
+    assert episode.commands == ()
 
 
 @pytest.fixture
