@@ -14,6 +14,7 @@ from agents.sre.rules_load import lost_ground, neighbours, surges
 from agents.sre.rules_network import networks
 from agents.sre.rules_state import caches, certificates, dependencies, memory, pools, saturation
 from agents.sre.rules_stores import disks, locks, replicas
+from agents.sre.rules_storms import retry_storms
 from domain.evidence import Diagnosis, EvidencePack, Hypothesis
 
 RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
@@ -24,6 +25,7 @@ RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
     releases,
     configurations,
     surges,
+    retry_storms,
     neighbours,
     pools,
     memory,

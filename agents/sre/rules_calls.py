@@ -79,7 +79,7 @@ def _heard(case: Case, words: re.Pattern[str]) -> list[_Heard]:
     """Return loud lines with those words that name something their writer calls."""
     found: dict[tuple[str, str], _Heard] = {}
     for pattern in case.pack.logs:
-        if not words.search(pattern.template) or not _loud(pattern):
+        if not words.search(pattern.template) or not loud(pattern):
             continue
         for callee in _named(case, pattern):
             failing = case.moves.rose(pattern.entity, "errors")
@@ -87,7 +87,7 @@ def _heard(case: Case, words: re.Pattern[str]) -> list[_Heard]:
     return list(found.values())
 
 
-def _loud(pattern: LogPattern) -> bool:
+def loud(pattern: LogPattern) -> bool:
     """Tell whether a line became frequent beyond what one failure logs by chance."""
     counted = TemplateCount(
         entity=pattern.entity, template="", severity=pattern.severity, baseline_count=pattern.baseline_count,

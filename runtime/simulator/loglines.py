@@ -14,7 +14,7 @@ from domain.base import Frozen, Severity, UtcDatetime
 from domain.evidence import LogPattern
 from domain.ids import EvidenceId
 from runtime.simulator.flow import Ints
-from runtime.simulator.queueing import Floats
+from runtime.simulator.queueing import Z95, Floats, share_above
 from runtime.simulator.spec import ServiceSpec
 from runtime.simulator.streams import stream
 from runtime.simulator.waylines import LOST, way_lines
@@ -73,6 +73,10 @@ def _call_late(rng: np.random.Generator, dependency: str) -> tuple[str, ...]:
     return (dependency, str(int(rng.integers(2, 9) * 250)))
 
 
+def _again(rng: np.random.Generator, _dependency: str) -> tuple[str, ...]:
+    return (f"{rng.integers(16**7, 16**8):x}", str(int(rng.integers(2, 6))))
+
+
 def _times(factor: float) -> Callable[[Floats], Floats]:
     return lambda value: factor * value
 
@@ -92,6 +96,8 @@ KINDS: tuple[_Kind, ...] = (
     _Kind("request queue is full, answering 503", "warning", "shed", _times(1.0), _nothing),
     _Kind("TLS handshake failed: certificate verify failed", "error", "tls_refused", _times(1.0), _nothing),
     _Kind("garbage collection paused the process for <*> ms", "warning", "memory", _heap, _millis, per_replica=True),
+    _Kind("client closed the connection before the answer was ready", "warning", "gave_up", _times(1.0), _nothing),
+    _Kind("request <*> came again, attempt <*>", "warning", "repeated", _times(1.0), _again),
     _Kind("fatal: initialisation failed, exiting with code <*>", "error", "exits", _times(1.0), lambda _r, _d: ("1",)),
     _Kind("container was killed (exit code <*>), restarting", "error", "oom", _times(0.5), lambda _r, _d: ("137",),
           per_replica=True),
@@ -101,6 +107,8 @@ KINDS: tuple[_Kind, ...] = (
     _Kind("write failed: no space left on device", "error", "disk_used", _times(1.0), _nothing),
 )  # fmt: skip
 MAX_LINES_PER_STEP = 20
+# People wait about ten seconds for a page (Nielsen, 1993), and one request in two thousand is a reload.
+USUAL_PATIENCE_S, RELOADED = 10.0, 0.0005
 # A disk says that it is full when it is; readers complain of a replica that is half a minute behind.
 SAID_FROM = {"disk_used": 0.999, "replication_lag_s": 30.0}
 
@@ -182,6 +190,10 @@ def _counts(world: World, service: ServiceSpec, kind_index: int, steps: Ints) ->
         value = _refused(world, kind.channel, steps, columns)
     elif kind.channel == "lock_waiters":
         value = history.rarely(kind.channel, steps, columns) / np.maximum(rate, 1e-9)
+    elif kind.channel in {"gave_up", "repeated"}:
+        if service.demand_rps == 0.0:
+            return np.zeros(len(steps), np.int64)
+        value = _gave_up(world, steps, columns) if kind.channel == "gave_up" else _repeated(world, steps, columns)
     elif kind.channel == "exits":
         return np.rint(history.rarely(kind.channel, steps, columns).sum(axis=1)).astype(np.int64)
     else:
@@ -191,6 +203,20 @@ def _counts(world: World, service: ServiceSpec, kind_index: int, steps: Ints) ->
     # Failures are rounded down at rest: a healthy program still logs a line now and then.
     draw = history.draws(f"log-{kind_index}", steps, columns[0])
     return np.floor(expected + draw).astype(np.int64)
+
+
+def _gave_up(world: World, steps: Ints, columns: list[int]) -> Floats:
+    """Share of requests whose users no longer waited for the answer."""
+    habits = world.demand.clients.habits.values()
+    patience_s = next((h.patience_s for h in habits if set(h.columns) & set(columns)), USUAL_PATIENCE_S)
+    p50 = np.maximum(world.history.truth("latency_p50_ms", steps, columns), 1e-3)
+    p95 = np.maximum(world.history.truth("latency_p95_ms", steps, columns), 1.001 * p50)
+    return share_above(np.array(1000.0 * patience_s), p50, np.log(p95 / p50) / Z95)
+
+
+def _repeated(world: World, steps: Ints, columns: list[int]) -> Floats:
+    """Share of requests that were sent before: somebody always reloads."""
+    return RELOADED + world.history.rarely("repeated", steps, columns)
 
 
 def _refused(world: World, gauge: str, steps: Ints, columns: list[int]) -> Floats:
