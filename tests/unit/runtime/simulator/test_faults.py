@@ -13,11 +13,10 @@ from runtime.simulator.world import World
 HURTING = [f for f in FAULTS if f.domain == "sre"]
 NAMES = [f.name for f in HURTING]
 LASTING = [f.name for f in HURTING if not f.self_heals]
-RECOVERABLE = [f.name for f in HURTING if f.ending == "recover"]
+# Of a lost region's users each tenant's are moved by a command of their own: tested with the other places.
+RECOVERABLE = [f.name for f in HURTING if f.ending == "recover" and f.name != "region_loss"]
 # A leak needs time to fill memory, users to become many, a disk to fill; everything else shows within minutes.
 SHOWS_AFTER = {"deploy_leak": 16, "quota_hit": 14, "disk_full": 10}
-# A region's users are moved tenant by tenant.
-ALL_ANSWERS = {"region_loss"}
 
 
 def strike(world: World, name: str, seed: int = 1) -> tuple[faults.Draw, faults.Truth]:
@@ -87,8 +86,7 @@ def test_a_passing_fault_heals_by_itself(world: World, name: str):
 def test_every_right_answer_heals(world: World, name: str, carry_out: Callable[[World, Answer], None]):
     _, truth = strike(world, name)
     run(world, SHOWS_AFTER.get(name, 6))
-    for nth, answer in enumerate(truth.answers if name in ALL_ANSWERS else truth.answers[:1]):
-        carry_out(world, answer, f"op-{nth}")
+    carry_out(world, truth.answers[0])
     run(world, 15)
     assert hurting(world) == ()
 
