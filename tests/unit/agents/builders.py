@@ -20,7 +20,7 @@ from domain.ids import PLATFORM, CommandId, EnvironmentId, EvidenceId, IncidentI
 from domain.incidents import Incident
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency, RuntimeTenantBinding
-from domain.topology import Certificate, ComputeTarget, Edge, RuntimeService, Topology
+from domain.topology import Certificate, ComputeTarget, Edge, RuntimeService, Secret, Topology
 
 OPENED = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PROD, ACME = EnvironmentId("prod"), TenantId("acme")
@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[SignalKind, str, str]] = {
     "replicas_ready": ("availability", "1", "avg"),
     "replicas_desired": ("other", "1", "avg"),
     "ready": ("availability", "1", "avg"),
+    "restarts": ("other", "1", "sum"),
 }
 QUIET: Mapping[str, float] = {
     "request_rate": 100.0,
@@ -71,6 +72,7 @@ class PackMaker:
             Edge(kind="calls", source="service/checkout", target="service/db"),
         ]
         self.certificates: tuple[Certificate, ...] = ()
+        self.secrets: tuple[Secret, ...] = ()
         self.versions = dict.fromkeys(SERVICES, "v1")
         self.config: dict[str, str] = {"timeout_ms": "500"}
         self.scaling: ScalingPolicy | None = ScalingPolicy(min_replicas=1, max_replicas=4, target_cpu_utilisation=0.6)
@@ -206,6 +208,7 @@ class PackMaker:
             services=services,
             compute_targets=targets,
             certificates=self.certificates,
+            secrets=self.secrets,
             edges=tuple(self.edges),
         )
 
