@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from statistics import median
 from time import process_time
 from typing import Annotated, Final
 
@@ -73,13 +74,8 @@ class M4:
         """Forecast every series from its train part, or read forecasts back, and score them on the test part."""
         train = _series(path / "Hourly-train.csv")
         if rescore is None:
-            began = process_time()
             lines = {name: _line(name, one) for name, one in forecasts(train).items()}
-            speed = len(train) / (process_time() - began)
-            beside = [
-                Row(metric="series per CPU second", part=TEST, value=speed, unit="series/s", target=TARGET_SPEED),
-                *_cross_validated(train, progress),
-            ]
+            beside = [_speed(train), *_cross_validated(train, progress)]
         else:
             lines, beside = read_lines(rescore, ForecastLine, lambda line: line.series, train), list[Row]()
         actual, known = _test_part(path, train), list(train.values())
@@ -146,6 +142,17 @@ def _line(name: str, one: Forecast) -> ForecastLine:
 def _stacked(lines: Iterable[ForecastLine]) -> Forecast:
     table = np.array([(line.mean, line.lower, line.upper) for line in lines])
     return Forecast(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _speed(train: Mapping[str, Floats]) -> Row:
+    """Return series per second of processor time, the median of three runs after the one that was scored."""
+    seconds: list[float] = []
+    for _ in range(3):
+        began = process_time()
+        forecasts(train)
+        seconds.append(process_time() - began)
+    rate = len(train) / max(median(seconds), 1e-9)
+    return Row(metric="series per CPU second", part=TEST, value=rate, unit="series/s", target=TARGET_SPEED)
 
 
 def _cross_validated(train: Mapping[str, Floats], progress: Told) -> list[Row]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.forecasting import forecast
+from analysis.forecasting import LAGS, _moments, forecast
 from domain.errors import Invalid
 
 HORIZON, DAY, WEEK = 48, 24, 168
@@ -122,3 +122,26 @@ def test_a_season_longer_than_the_history_is_left_out():
 def test_what_cannot_be_forecast_is_invalid(history, horizon, seasons, level):
     with pytest.raises(Invalid):
         forecast(history, horizon, seasons, level=level)
+
+
+def test_moments_are_sums_over_all_windows():
+    series = np.random.default_rng(5).standard_normal((3, 200))
+    windows = np.lib.stride_tricks.sliding_window_view(series, LAGS + HORIZON, axis=1)
+
+    np.testing.assert_allclose(
+        _moments(series, windows.shape[1], HORIZON), np.einsum("nti,ntj->nij", windows[:, :, :LAGS], windows), atol=1e-9
+    )
+
+
+def test_a_deviation_that_fades_is_seen_fading():
+    rng = np.random.default_rng(6)
+    drift = np.zeros((40, LENGTH + HORIZON))
+    for step in range(1, drift.shape[1]):
+        drift[:, step] = 0.95 * drift[:, step - 1] + 0.02 * rng.standard_normal(40)
+    whole = 100 * np.exp(drift + 0.5 * np.sin(2 * np.pi * np.arange(drift.shape[1]) / DAY))
+    made = forecast(whole[:, :LENGTH], HORIZON, (DAY, WEEK)).mean
+    error = np.abs(made / whole[:, LENGTH:] - 1)
+    naive = np.abs(np.tile(whole[:, LENGTH - DAY : LENGTH], 2) / whole[:, LENGTH:] - 1)
+
+    assert error[:, :3].mean() < 0.5 * naive[:, :3].mean()
+    assert error.mean() < naive.mean()
