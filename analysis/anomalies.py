@@ -52,13 +52,13 @@ class Tuning:
     quiet: int = 96
     """No second alarm within a block of the first: it would be about the same event."""
     kth: int = 3
-    """The bar is the third highest block maximum: two anomalies do not hide the next one."""
+    """The bar is the third highest maximum: two earlier events do not hide the next one."""
     fade: float = 16_128
     """Half-life of old records: eight weeks."""
     aftermath: float = 0.3
     """Weight in history of the values right after an alarm: an incident must not become the norm at once."""
-    floor: float = 1.3
-    """Surprise of one in twenty, which no alarm goes below: the least anybody calls significant (Fisher 1925)."""
+    floor: float = 1.5
+    """Surprise of one in thirty, below which nothing alarms: ranks of one in twenty are daily bread of noise."""
 
 
 THRESHOLD = 0.5
@@ -108,7 +108,7 @@ class Detector:
         ranked = [rank.add(one, share) for rank, one in zip(self._ranks, magnitudes, strict=True)]
         surprise = sqrt(sum(one * one for one in ranked) / len(ranked))
         score = surprise / (surprise + max(self._record.level, tuning.floor))
-        self._record.add(surprise)
+        self._record.add(surprise, same_event=self._since_alarm < tuning.quiet)
         alarm = score > THRESHOLD and self._seen > tuning.warm and self._since_alarm >= tuning.quiet
         if alarm:
             self._since_alarm = 0
@@ -149,7 +149,8 @@ class _Views:
         self._slow.add(value)
         step = 0.0 if self._before is None else abs(value - self._before)
         slack = self._tuning.step_share * self._step_size.mean
-        unseasonal = abs(self._unseasonal.add(value - self._profile.add(at_s, value, usual)))
+        expected = self._profile.add(at_s, value)
+        unseasonal = abs(self._unseasonal.add(0.0 if expected is None else value - expected))
         views = (
             self._level.add(value, nothing),
             _relative(self._unseasonal_size, unseasonal, nothing),

@@ -79,8 +79,8 @@ class DayProfile:
         self._sum = 0.0
         self._taken = 0
 
-    def add(self, at_s: float, value: float, otherwise: float) -> float:
-        """Return the usual value at `at_s` (Unix seconds), or `otherwise` while unknown; then take the value in."""
+    def add(self, at_s: float, value: float) -> float | None:
+        """Return the usual value at `at_s` (Unix seconds), None while unknown; then take the value in."""
         slots = len(self._means)
         place = (at_s % DAY_S) / DAY_S * slots
         slot = min(int(place), slots - 1)
@@ -91,7 +91,7 @@ class DayProfile:
         self._taken += 1
         here = self._means[slot]
         if here is None:
-            here = otherwise
+            return None
         aside = place - slot - 0.5
         near = self._means[(slot + (1 if aside > 0 else -1)) % slots]
         return here + ((here if near is None else near) - here) * abs(aside)
@@ -126,11 +126,11 @@ class Record:
         """Return the k-th highest block maximum so far, 0 before k blocks."""
         return self._highest[-1]
 
-    def add(self, value: float) -> None:
-        """Take a value >= 0; at the end of a block its maximum joins the highest ones."""
-        self._seen += 1
+    def add(self, value: float, *, same_event: bool = False) -> None:
+        """Take a value >= 0; at the end of a block its maximum joins the highest ones. An event prolongs its block."""
         self._now = max(self._now * self._fade, value)
-        if self._seen % self._block == 0:
+        self._seen += not same_event
+        if self._seen % self._block == 0 and not same_event:
             fade = self._fade**self._block
             faded = [one * fade for one in self._highest]
             self._highest = sorted([*faded, self._now], reverse=True)[: len(faded)]
