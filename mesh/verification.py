@@ -15,7 +15,7 @@ from domain.base import TimeRange
 from domain.commands import Command
 from domain.evidence import MetricSeries
 from domain.outcomes import Check, Verification
-from domain.topology import Slo, Topology
+from domain.topology import RuntimeService, Slo, Topology
 
 HOLD = timedelta(minutes=10)
 """How long an effect is watched: twice the five-minute window of a fast burn-rate alert (SRE workbook, chapter 5)."""
@@ -37,10 +37,10 @@ WORSE_ERRORS = 0.02
 QUIET_SHARE = 0.2
 """Less than a fifth of the earlier traffic: the signal went quiet."""
 THROTTLED_SHARE = 0.01
-"""A throttled tenant's own traffic falls on purpose; only its disappearance is silence."""
+"""A throttled tenant's traffic falls on purpose, also at what it calls; only its disappearance is silence."""
 MEMORY_UNIT = "MiB"
-GROWTH_PER_HOUR = 0.5
-"""Half its normal size within an hour: the demo world's healthy working sets move by a few percent an hour."""
+GROWTH_PER_HOUR = 1.0
+"""Twice its normal size within an hour reaches most limits; what autoscaling and load move is a third of that."""
 PAST_USUAL = 1.1
 """What starts fills up to its usual size; growth counts once it is a tenth beyond that (customary alerting slack)."""
 RESTART_FALL = 0.9
@@ -162,7 +162,7 @@ def judge(  # the five inputs of a verdict are all named
         service = topology.service(address.partition("/")[2])
         slo = service.slo if service else Slo()
         levels_of = (normal.get(address, blank), before.get(address, blank), after.get(address, blank))
-        throttled = command.kind == "tenant.throttle" and service is not None and service.tenant == command.target.id
+        throttled = command.kind == "tenant.throttle" and service is not None and _serves(service, command.target.id)
         floor = THROTTLED_SHARE if throttled else QUIET_SHARE
         checks += [
             _traffic(address, *levels_of, floor),
@@ -178,6 +178,11 @@ def judge(  # the five inputs of a verdict are all named
         ended_at=held.end,
         reason=reason,
     )
+
+
+def _serves(service: RuntimeService, tenant: str) -> bool:
+    """Tell whether a service is the tenant's own or is called by one that is."""
+    return service.tenant == tenant or tenant in service.used_by
 
 
 def _verdict(checks: Sequence[Check]) -> tuple[Verdict, str]:

@@ -23,15 +23,14 @@ THROTTLE_S = 3600
 # A queue drains while less comes in than is served; a quarter of an hour outlasts any that users still wait behind.
 DRAINING, DRAIN_S = 0.9, 900
 SHIFT_S = 3600
+# Where half of what comes would still be turned away, turning it away costs less than half of a solution.
+BEYOND_QUOTA = 2.0
 
 
 def rollback(draft: Draft) -> list[Candidate | None]:
     """Return to the version that ran before the suspect release, while that release still runs."""
     change = draft.suspect_change("deployment")
-    if change is None or not isinstance(change.before, str):
-        return []
-    state = draft.service_state(draft.name)
-    if state is not None and state.version != change.after:
+    if change is None or not isinstance(change.before, str) or taken_back(draft):
         return []
     arguments: dict[str, JsonValue] = {"service": draft.name, "to_version": change.before}
     reason = f"{change.before} ran before the release and was within its usual range"
@@ -53,12 +52,23 @@ def configure_back(draft: Draft) -> list[Candidate | None]:
     if change is None or not isinstance(change.before, dict) or not isinstance(change.after, dict):
         return []
     key, value = change.before.get("key"), change.before.get("value")
-    state = draft.service_state(draft.name)
-    if not isinstance(key, str) or (state is not None and state.config.get(key) != change.after.get("value")):
+    if not isinstance(key, str) or taken_back(draft):
         return []
     arguments: dict[str, JsonValue] = {"service": draft.name, "key": key, "value": value}
     reason = f"{key} had another value before the symptoms began"
     return [draft.candidate("service.configure", draft.hypothesis.entity, arguments, reason=reason, preference=0.9)]
+
+
+def taken_back(draft: Draft) -> bool:
+    """Tell whether the change that the hypothesis blames does not stand any more."""
+    state = draft.service_state(draft.name)
+    release, value = draft.suspect_change("deployment"), draft.suspect_change("config")
+    if state is None:
+        return False
+    if release is not None:
+        return state.version != release.after
+    after = value.after if value is not None else None
+    return isinstance(after, dict) and state.config.get(str(after.get("key"))) != after.get("value")
 
 
 def more_room(draft: Draft) -> list[Candidate | None]:
@@ -89,6 +99,8 @@ def _more_replicas(draft: Draft, moves: Moves, entity: str, growth: float) -> Ca
     granted = [b.quota.max_replicas_per_service for b in draft.pack.bindings if b.tenant == service.tenant]
     quota = min(granted, default=Quota().max_replicas_per_service)
     need = ceil(usual * growth * max(busy, 1.0) * HEADROOM)
+    if need > BEYOND_QUOTA * quota:
+        return None  # what is granted would cost all of it and serve a fraction
     preference = 0.9 if entity == draft.hypothesis.entity else 0.7
     if state.scaling is None or not state.scaling.enabled:
         replicas = min(max(need, state.replicas + 1), quota)

@@ -11,7 +11,7 @@ from math import ceil
 from agents.spec import Candidate, Remedies
 from agents.sre.case import Case, open_case
 from agents.sre.drafts import Draft, owner_team
-from agents.sre.fixes import FIXES
+from agents.sre.fixes import FIXES, taken_back
 from agents.sre.moves import Move
 from agents.sre.rules_load import SURGE
 from domain.base import digest_of
@@ -124,6 +124,8 @@ def _heals(draft: Draft) -> Remedies | None:
     case = draft.case
     if kind != "certificate_expiry" and _over(case):
         return Remedies(wait_s=LOOK_AGAIN_S, reason="the symptoms are gone")
+    if waited < PATIENCE and taken_back(draft):
+        return Remedies(wait_s=LOOK_AGAIN_S, reason=f"{draft.hypothesis.statement}; it has been taken back already")
     if kind in WAITS_S and waited < PATIENCE and not _candidates(draft):
         return Remedies(wait_s=WAITS_S[kind], reason=f"{draft.hypothesis.statement}; it heals by itself")
     if kind == "traffic_surge":

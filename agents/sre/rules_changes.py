@@ -7,6 +7,7 @@ from datetime import datetime
 from agents.sre import claims
 from agents.sre.case import SLOW_SUSPECT, SUSPECT, Case, Suspect
 from agents.sre.moves import Move
+from agents.sre.rules_load import demand_grew
 from domain.evidence import ChangeRecord, Claim
 
 # Strengths are odds stated as shares: a change right before the onset on the one blamed entity is nearly certain.
@@ -113,9 +114,11 @@ def _strength(case: Case, change: ChangeRecord, blame: float) -> float:
 
 
 def _against(case: Case, change: ChangeRecord) -> tuple[Claim, ...]:
-    """More demand on the same entity speaks against its change; steady demand is not held against anybody."""
+    """More demand from outside speaks against a change; steady demand is no excuse, and retries raise inner traffic."""
     traffic = case.moves.rose(change.entity, "traffic")
-    return () if traffic is None else (claims.moved(traffic, weight=-0.5),)
+    if traffic is None or not demand_grew(case, change.entity):
+        return ()
+    return (claims.moved(traffic, weight=-0.5),)
 
 
 def _moved_since(case: Case, change: ChangeRecord) -> list[Move]:

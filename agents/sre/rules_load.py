@@ -11,6 +11,8 @@ SURGE = 1.3
 BUSY = 0.9
 # CPU half again above usual while others suffer marks the neighbour.
 NOISY = 1.5
+# Beyond twice what it asked for, more room for it is less for the others; the demand behind it comes second then.
+OVERDRAWN, OVERDRAFT_FIRST = 2.0, 0.7
 # Machines are read as minute averages over their pool: half busy on average means full in bursts.
 NODE_BUSY = 0.5
 
@@ -31,6 +33,8 @@ def surges(case: Case) -> list[Suspect]:
             continue
         factor = traffic.extreme / max(traffic.lately, 1e-9)
         strength = 0.6 + 0.2 * min(factor - 1.0, 1.0) + 0.2 * min(len(strained), 2) / 2
+        if _overdraws(case.moves.rose(entity, "cpu")):
+            strength *= OVERDRAFT_FIRST
         supporting = (claims.moved(traffic), *(claims.moved(m) for m in strained[:3]))
         found.append(
             Suspect(entity, "traffic_surge", strength, f"demand at {entity} rose {factor:.1f}-fold", supporting)
@@ -97,24 +101,31 @@ def neighbours(case: Case) -> list[Suspect]:
             pools.setdefault(edge.target, set()).add(edge.source)
     found: dict[str, Suspect] = {}
     for pool, services in sorted(pools.items()):
-        machines = _busy_machines(case, pool)
         for entity in sorted(services):
             cpu = case.moves.rose(entity, "cpu")
             victims = _victims(case, entity, services)
-            if cpu is None or cpu.extreme < max(NOISY * cpu.before, BUSY) or not machines or len(victims) < 2:
+            machines = _busy_machines(case, pool, overdrawn=_overdraws(cpu))
+            if cpu is None or cpu.extreme < max(NOISY * cpu.before, BUSY) or not machines:
+                continue
+            if len(victims) < 2 and not _overdraws(cpu):
                 continue
             supporting = (claims.moved(cpu), claims.moved(machines[0]), *(claims.moved(m) for m in victims[:3]))
-            # beyond twice its request it lives on what its neighbours were promised, whatever made it busy
-            strength = 0.65 + 0.05 * min(len(victims), 4) + 0.2 * (cpu.extreme >= 2.0)
-            statement = f"{entity} takes CPU away from {len(victims)} neighbours on {pool}"
+            strength = 0.65 + 0.05 * min(len(victims), 4) + 0.2 * _overdraws(cpu)
+            statement = f"{entity} takes CPU away from its neighbours on {pool}, {len(victims)} of which suffer in view"
             found[entity] = Suspect(entity, "noisy_neighbour", strength, statement, supporting)
     return list(found.values())
 
 
-def _busy_machines(case: Case, pool: str) -> list[Move]:
+def _overdraws(cpu: Move | None) -> bool:
+    """Tell whether a service lives on CPU that others were promised, whatever made it busy."""
+    return cpu is not None and cpu.extreme >= OVERDRAWN
+
+
+def _busy_machines(case: Case, pool: str, *, overdrawn: bool) -> list[Move]:
+    """Machines full enough to slow what runs there, or clearly fuller by somebody who takes more than was promised."""
     nodes = [e.target for e in case.pack.topology.edges if e.source == pool and e.target.startswith("node/")]
     rose = [m for node in [pool, *nodes] if (m := case.moves.rose(node, "cpu")) is not None]
-    return [m for m in rose if m.extreme >= NODE_BUSY]
+    return [m for m in rose if m.extreme >= (NOISY * m.before if overdrawn else NODE_BUSY)]
 
 
 def _victims(case: Case, entity: str, services: set[str]) -> list[Move]:

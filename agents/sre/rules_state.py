@@ -4,17 +4,21 @@ from datetime import timedelta
 
 from agents.sre import claims
 from agents.sre.case import SLOW_SUSPECT, Case, Suspect
+from agents.sre.moves import Move
 from agents.sre.rules_changes import ERROR_GATE
 from agents.sre.rules_load import BUSY, demand_grew
 
 # Erlang loss turns steep at nine tenths of the places taken.
 POOL_FULL = 0.85
+# Four fifths accounted for leave nothing to explain within the scatter of minute means; what has a cause is no cause.
+ACCOUNTED, EFFECT = 0.8, 0.5
 # A flush takes most of the hits at once; ordinary churn moves the ratio by a few points.
 COLD = 0.7
 
 
 def pools(case: Case) -> list[Suspect]:
     """Return services whose connections or worker slots ran out without more demand."""
+    changed = {c.entity for c in case.suspects("config")}
     found: list[Suspect] = []
     for entity, _ in case.ranking.ranked:
         pool = case.moves.rose(entity, "pool")
@@ -27,9 +31,16 @@ def pools(case: Case) -> list[Suspect]:
             continue
         against = (claims.moved(slow, weight=-0.3),) if slow is not None and held else ()
         strength = (0.3 if held else 0.5) + 0.3 * case.lead(entity) + 0.1 * min(pool.extreme, 1.0)
+        if entity in changed or (slow is not None and _held_longer(pool, slow)):
+            strength *= EFFECT
         statement = f"{entity} has no free connections"
         found.append(Suspect(entity, "pool_exhaustion", strength, statement, (claims.moved(pool),), against))
     return found
+
+
+def _held_longer(pool: Move, slow: Move) -> bool:
+    """Tell whether requests that take longer account for the full pool: by Little's law places grow with time."""
+    return pool.before * slow.extreme / max(slow.before, 1e-9) >= ACCOUNTED * pool.extreme
 
 
 def memory(case: Case) -> list[Suspect]:
@@ -101,7 +112,8 @@ def dependencies(case: Case) -> list[Suspect]:
         cpu = case.moves.rose(entity, "cpu")
         # what waits for it may hold more of the blame: timeouts and retries multiply a delay on its way up
         lead = 1.0 if outside and case.explains(entity) else case.lead(entity)
-        strength = (0.55 + 0.4 * lead) if outside else 0.25 + 0.3 * lead
+        # a service of our own that is slow for no reason in view is a finding, but no cause yet
+        strength = (0.55 + 0.4 * lead) if outside else 0.2 + 0.28 * lead
         against = (claims.moved(cpu, weight=-0.5),) if cpu is not None else ()
         supporting = tuple(claims.moved(m) for m in held)
         kind = "dependency_slow" if held[0].role == "latency" else "dependency_failing"
