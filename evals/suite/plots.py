@@ -164,7 +164,8 @@ def _level(episode: EpisodeRecord | None) -> float:
 def _reason(episode: EpisodeRecord | None) -> str:
     if episode is None or not episode.played:
         return "no agent yet"
-    return episode.broke or episode.grades["ended_well"].reason
+    ended = episode.grades.get("ended_well")
+    return episode.broke or ("not graded" if ended is None else ended.reason)
 
 
 def worst(episodes: Sequence[EpisodeRecord]) -> list[Plot]:
