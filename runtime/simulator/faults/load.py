@@ -106,9 +106,9 @@ def throttled(world: World, draw: Draw) -> Answer:
 
 
 def surge_answers(world: World, draw: Draw) -> tuple[Answer, ...]:
-    """More replicas at most, where all behind them can follow; fewer requests let in."""
-    more = (Answer(kind="scaling_policy.update", target=draw.entity),)
-    return (*(more if bears(world, draw.names["service"], draw.numbers["factor"]) else ()), throttled(world, draw))
+    """More replicas at most, or fewer requests let in; the latter first where not all behind them could follow."""
+    more, fewer = Answer(kind="scaling_policy.update", target=draw.entity), throttled(world, draw)
+    return (more, fewer) if bears(world, draw.names["service"], draw.numbers["factor"]) else (fewer, more)
 
 
 def _shortfall_answers(_world: World, draw: Draw) -> tuple[Answer, ...]:

@@ -79,11 +79,10 @@ def _storming(world: World, draw: Draw) -> bool:
 
 
 def _answers(world: World, draw: Draw) -> tuple[Answer, ...]:
-    """More replicas than all repeats need, where all behind them can follow; a limit the fleet can serve."""
-    service, repeats = draw.names["service"], draw.numbers["repeats"]
-    more = (Answer(kind="scaling_policy.update", target=draw.entity),) if bears(world, service, repeats + 1.0) else ()
-    limit = (throttled(world, draw),) if _breakable(world, service, demand_room(world, service)) else ()
-    return (*more, *limit)
+    """More replicas than all repeats need, or fewer requests let in; first what surely ends it."""
+    more = Answer(kind="scaling_policy.update", target=draw.entity)
+    sure = bears(world, draw.names["service"], draw.numbers["repeats"] + 1.0)
+    return (more, throttled(world, draw)) if sure else (throttled(world, draw), more)
 
 
 RETRY_STORM = Fault(
