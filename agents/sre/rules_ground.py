@@ -21,14 +21,14 @@ def throttling(case: Case) -> list[Suspect]:
     found: list[Suspect] = []
     for entity in sorted(case.moves.by_entity):
         throttled, cpu = case.moves.rose(entity, "throttled"), case.moves.of(entity, "cpu")
-        if throttled is None or cpu is None or throttled.now < THROTTLED or cpu.now >= BUSY:
+        if throttled is None or cpu is None or throttled.now < THROTTLED or max(cpu.now, cpu.extreme) >= BUSY:
             continue
         grew = demand_grew(case, entity)
         traffic = case.moves.of(entity, "traffic")
         against = (claims.moved(traffic, weight=-0.5),) if grew and traffic is not None and traffic.rose else ()
         suffers = [m for role in ("latency", "errors") if (m := case.moves.rose(entity, role)) is not None]
         support = (claims.moved(throttled), claims.level(cpu), *(claims.moved(m) for m in suffers))
-        strength = 0.7 + 0.15 * bool(suffers) + 0.1 * case.lead(entity)
+        strength = 0.75 + 0.2 * bool(suffers) + 0.1 * case.lead(entity)
         statement = f"{entity} is held at {cpu.now:.0%} of the CPU it requests"
         found.append(Suspect(entity, "cpu_throttle", strength, statement, support, against))
     return found

@@ -31,7 +31,8 @@ def locks(case: Case) -> list[Suspect]:
         slow = case.moves.rose(store, "latency")
         support = (claims.moved(waiting), *idle, *(claims.moved(m) for m in holders[:2]))
         support += (claims.moved(slow),) if slow is not None else ()
-        strength = 0.75 - 0.3 * busy + 0.15 * bool(holders) + 0.05 * (slow is not None)
+        # a queue at a lock with an idle CPU is a fact; a release that coincides did not make it
+        strength = 0.75 - 0.3 * busy + 0.2 * bool(holders) + 0.1 * (slow is not None)
         statement = f"the work of {store} queues for a lock"
         statement += f" that {holders[0].entity} holds since {_minutes(holders[0])}" if holders else ""
         found.append(Suspect(store, "lock_contention", strength, statement, support, against))
@@ -57,7 +58,7 @@ def replicas(case: Case) -> list[Suspect]:
         if lag is None or lag.latest < STALE_S:
             continue
         failing = _failing(case, store)
-        strength = 0.6 + 0.3 * bool(failing) + 0.05 * (lag.latest >= 2.0 * STALE_S)
+        strength = 0.6 + 0.4 * bool(failing) + 0.05 * (lag.latest >= 2.0 * STALE_S)
         support = (claims.moved(lag), *(claims.moved(m) for m in failing[:3]))
         statement = f"the replica of {store} is {lag.latest:.0f} s behind"
         found.append(Suspect(store, "replication_lag", strength, statement, support))
@@ -72,7 +73,7 @@ def disks(case: Case) -> list[Suspect]:
         if used is None or used.latest < DISK_FULL:
             continue
         failing = _failing(case, store)
-        strength = 0.6 + 0.35 * bool(failing)
+        strength = 0.7 + 0.4 * bool(failing)
         support: tuple[Claim, ...] = (claims.moved(used), *(claims.moved(m) for m in failing[:3]))
         found.append(Suspect(store, "disk_full", strength, f"the disk of {store} is full", support))
     return found

@@ -28,10 +28,10 @@ def _slow(world: World, rng: np.random.Generator, service: str) -> dict[str, flo
 
 
 def _lossy(_world: World, rng: np.random.Generator, _service: str) -> dict[str, float]:
-    """Time for sending again, by the mean number of lost packets; connections whose first packets are lost fail."""
+    """Time for sending again, by how many packets of a call are lost (binomial); connections lose their first ones."""
     loss = float(rng.uniform(*LOSS))
-    again = PACKETS * loss * RESEND_MS
-    return {"resent": loss, "way_ms": again, "jitter_ms": 2.0 * again, "unreachable": 0.5 * loss}
+    again, spread = PACKETS * loss, (PACKETS * loss * (1.0 - loss)) ** 0.5
+    return {"resent": loss, "way_ms": RESEND_MS * again, "jitter_ms": RESEND_MS * spread, "unreachable": 0.5 * loss}
 
 
 def _cut(_world: World, _rng: np.random.Generator, _service: str) -> dict[str, float]:

@@ -137,7 +137,10 @@ def rate_per_region(world: World, service: str) -> float:
 def reached_in(world: World) -> list[tuple[str, str]]:
     """Services that most requests of some caller stand on, with each region they are called in, where there are two."""
     leant_on = {
-        c.to for s in own(world) for c in s.calls if min(c.per_request, c.failure_weight) >= 0.5 and not c.on_cache_miss
+        c.to
+        for s in own(world)
+        for c in s.calls
+        if c.per_request >= 0.7 and c.failure_weight >= 0.5 and not c.on_cache_miss
     }
     return [(s.id, r) for s in own(world) if s.id in leant_on and len(s.regions) > 1 for r in s.regions]
 
