@@ -88,7 +88,10 @@ class PlanetLab:
         rules = _rules(whole)
         rows = [row for point in get_args(Point) for row in _against(point, _judged(whole, lines, point), rules)]
         rows += [*_named(whole), *_daily(days, lines)]
-        notes = (f"three requests for each of {len(whole.names)} machines; rules: {len(rules)}",)
+        notes = (
+            f"three requests for each of {len(whole.names)} machines, beside the best of {len(rules)} simple rules",
+            "best: the leanest with no more violations than we have, the one with fewest violations that reserves no more",
+        )
         if rescore is None and len(days) > 1:
             notes = (*notes, *_left_out(days))
         return Scored(len(wanted), tuple(rows), tuple(lines[key] for key in wanted), notes)
@@ -120,21 +123,19 @@ def _rules(fleet: Fleet) -> list[tuple[str, Outcome]]:
 
 
 def _against(point: Point, ours: Outcome, rules: Sequence[tuple[str, Outcome]]) -> list[Row]:
-    """Return our pair, the best rule that reserves no more, and the leanest rule with no more violations.
+    """Return our pair, the leanest rule with no more violations, and the safest that reserves no more.
 
     The targets are these two rules' figures: below both is strictly inside the frontier.
     """
-    rows: list[Row] = []
-    lean = [one for one in rules if one[1].reserved <= ours.reserved]
-    safe = [one for one in rules if one[1].violations <= ours.violations]
-    fewest = min(lean, key=lambda one: one[1].violations) if lean else None
-    cheapest = min(safe, key=lambda one: one[1].reserved) if safe else None
-    rows += _pair(
-        point, ours, targets=(cheapest[1].reserved if cheapest else None, fewest[1].violations if fewest else None)
-    )
-    for what, rule in (("same reservation", fewest), ("same violations", cheapest)):
+    as_safe = [(got.reserved, name) for name, got in rules if got.violations <= ours.violations]
+    as_lean = [(got.violations, name) for name, got in rules if got.reserved <= ours.reserved]
+    best = (min(as_safe, default=None), min(as_lean, default=None))
+    rows = _pair(point, ours, targets=(best[0] and best[0][0], best[1] and best[1][0]))
+    for metric, rule in zip(("reserved", "violations"), best, strict=True):
         if rule is not None:
-            rows += _pair(point, rule[1], "floor", f"best rule at the {what}: {rule[0]}")
+            rows.append(
+                Row(metric=metric, part=point, who="floor", name=rule[1], value=rule[0], unit="%", better="lower")
+            )
     return rows
 
 
