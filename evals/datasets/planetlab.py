@@ -90,7 +90,7 @@ class PlanetLab:
         rows += [*_named(whole), *_daily(days, lines)]
         notes = (
             f"three requests for each of {len(whole.names)} machines, beside the best of {len(rules)} simple rules",
-            "best: the leanest with no more violations than we have, the one with fewest violations that reserves no more",
+            "best: the leanest with no more violations than we have, the safest that reserves no more",
         )
         if rescore is None and len(days) > 1:
             notes = (*notes, *_left_out(days))
