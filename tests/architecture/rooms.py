@@ -55,5 +55,6 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "rich": ("evals", "cli"),
     "typer": ("cli",),
     "plotext": ("cli",),
+    "plotly": ("evals",),
     "psycopg": ("storage",),
 }

@@ -34,6 +34,7 @@ TABLES = (
     Table(
         "evals/datasets", shared=frozenset({"card", "lines", "nab_robustness", "nab_scoring", "scoring", "telemetry"})
     ),
+    Table("evals/graders", shared=frozenset({"base"})),
     Table("governance/policies"),
     Table("mesh/sources"),
     Table("runtime/services"),
