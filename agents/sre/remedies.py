@@ -9,6 +9,7 @@ from datetime import timedelta
 from math import ceil
 
 from agents.spec import Candidate, Remedies
+from agents.sre import claims
 from agents.sre.case import Case, open_case
 from agents.sre.drafts import Draft, owner_team
 from agents.sre.fixes import FIXES, taken_back
@@ -89,8 +90,8 @@ def ticket(draft: Draft, *, cause: str = "", missing: str = "") -> Candidate | N
     """Tell the owner the cause and the missing action. Texts are ours: nothing quoted from logs."""
     hypothesis = draft.hypothesis
     team = owner_team(draft.pack, hypothesis.entity)
-    claims = "; ".join(claim.text for claim in hypothesis.supporting[:5])
-    cause = cause or f"{hypothesis.statement} ({hypothesis.confidence:.0%}). {claims}"
+    held = "; ".join(claim.text for claim in hypothesis.supporting[:5])
+    cause = cause or f"{hypothesis.statement} ({hypothesis.confidence:.0%}). {held}"
     return draft.candidate(
         "ticket.open",
         hypothesis.entity,
@@ -156,17 +157,28 @@ def _usual(move: Move) -> bool:
     return move.latest <= LEVEL_USUAL * move.before
 
 
-def _unresolved(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies:
-    if pack.at - pack.incident.opened_at < SECOND_LOOK:
-        return Remedies(wait_s=LOOK_AGAIN_S, reason=diagnosis.summary)
-    blamed = diagnosis.ranked[0][0] if diagnosis.ranked else pack.symptom
-    best = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
-    hypothesis = best or Hypothesis(
+def _unexplained(case: Case, blamed: str) -> Hypothesis:
+    """Say what is out of its range, and cite it: what nobody can explain must still be seen."""
+    moved = sorted(case.moves.by_entity.get(blamed, ()), key=lambda m: -max(m.up, m.down))
+    told = [claims.told(case.pack, entity) for entity in dict.fromkeys((blamed, case.pack.symptom))]
+    support = (*(claims.moved(m) for m in moved[:3] if m.rose or m.fell), *told)
+    return Hypothesis(
         entity=blamed,
         fault_class="unexplained",
         statement=f"{blamed} is out of its usual range",
         confidence=0.0,
         score=0.0,
+        supporting=tuple(claim for claim in support if claims.check(claim, case.pack)),
     )
-    draft = Draft(open_case(pack), hypothesis, attempt)
+
+
+def _unresolved(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remedies:
+    if pack.at - pack.incident.opened_at < SECOND_LOOK:
+        return Remedies(wait_s=LOOK_AGAIN_S, reason=diagnosis.summary)
+    case = open_case(pack)
+    if _over(case):
+        return Remedies(wait_s=LOOK_AGAIN_S, reason="the symptoms are gone")
+    best = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
+    blamed = diagnosis.ranked[0][0] if diagnosis.ranked else pack.symptom
+    draft = Draft(case, best or _unexplained(case, blamed), attempt)
     return Remedies(fallback=ticket(draft, cause=diagnosis.summary, missing=ASK_A_PERSON), reason=diagnosis.summary)

@@ -61,7 +61,33 @@ async def test_a_release_that_was_already_taken_back_is_not_rolled_back():
     maker = slow_release()
     maker.versions["checkout"] = "v1"
     done = await sre(maker.build())
-    assert all(p.kind != "service.rollback" for p in done.proposals)
+    assert (done.ending, done.proposals) == ("wait", ())
+
+
+async def test_a_release_after_the_incident_opened_is_blamed_for_what_it_slowed():
+    maker = PackMaker(minutes_after=12).change("service/checkout", "deployment", 5, "v1", "v2")
+    maker.versions["checkout"] = "v2"
+    maker.move("service/checkout", "latency_p95_ms", (5, 800.0)).move(
+        "service/web", "latency_p95_ms", (0, 110.0), (5, 800.0)
+    )
+    assert kinds(await sre(maker.build())) == [("service.rollback", "service/checkout")]
+
+
+async def test_a_pool_that_slow_requests_fill_is_no_cause():
+    maker = PackMaker().move("service/web", "pool_use", (-2, 0.95)).move("service/web", "latency_p95_ms", (-2, 900.0))
+    done = await sre(maker.build())
+    assert all(h.confidence < 0.5 for h in done.diagnosis.hypotheses if h.fault_class == "pool_exhaustion")
+
+
+async def test_what_nobody_can_explain_is_told_with_what_was_seen():
+    maker = PackMaker(minutes_after=14)
+    maker.move("service/checkout", "latency_p95_ms", (-2, 800.0)).move("service/web", "latency_p95_ms", (-2, 800.0))
+    pack = maker.build()
+    done = await sre(pack)
+    assert done.diagnosis.verdict == "unresolved"
+    assert [p.kind for p in done.proposals] == ["ticket.open"]
+    assert done.proposals[0].evidence
+    assert all(pack.item(e) is not None for e in done.proposals[0].evidence)
 
 
 async def test_a_release_elsewhere_is_not_blamed():
