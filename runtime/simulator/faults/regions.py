@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.catalogue import ScalingChanged, ZoneChanged
+from runtime.simulator.actuators import write_externally
 from runtime.simulator.faults.base import Answer, Draw, Fault
 from runtime.simulator.faults.targets import cpu_use, entries, own, pick
 from runtime.simulator.queueing import Floats
@@ -14,8 +15,8 @@ from runtime.simulator.world import SOURCE, World
 GROWN, GROWS_IN_S = (1.2, 1.4), 600.0
 # A replica set that cannot start its replicas says so again every few minutes (the controller's back-off).
 REFUSED_EVERY_S = 120.0
-# A service at its ceiling asks for nothing, so nothing is refused.
-MAY_GROW = 1.2
+# A service at its ceiling asks for nothing, so nothing is refused: its team raises that ahead of the growth.
+MAY_GROW, PIPELINE = 1.3, "capacity-pipeline"
 
 
 def _region_draw(world: World, rng: np.random.Generator) -> Draw:
@@ -64,13 +65,14 @@ def _elsewhere(world: World, draw: Draw) -> tuple[Answer, ...]:
 
 def _quota_draw(world: World, rng: np.random.Generator) -> Draw:
     room = {s: _room(world, s) for s in entries(world)}
-    service = pick(rng, [s for s in room if room[s] >= MAY_GROW])
+    service = pick(rng, [s for s in room if room[s] >= MAY_GROW] or list(room))
     column = world.layout.columns(service)[int(rng.integers(len(world.layout.columns(service))))]
     pool = world.layout.pools[int(world.layout.pool_of[column])]
     factor = float(rng.uniform(*GROWN)) / cpu_use(world, service)
     return Draw(
         fault="quota_hit", entity=f"node_pool/{pool}", names={"service": service, "pool": pool},
-        numbers={"per_step": float(factor ** (world.spec.step_s / GROWS_IN_S))}, also=(f"service/{service}",),
+        numbers={"per_step": float(factor ** (world.spec.step_s / GROWS_IN_S)), "room": room[service]},
+        also=(f"service/{service}",),
     )  # fmt: skip
 
 
@@ -82,9 +84,13 @@ def _room(world: World, service: str) -> float:
 
 
 def _grant_no_more(world: World, draw: Draw) -> None:
-    """The provider's quota is used up by what runs; users go on coming."""
+    """The provider's quota is used up by what runs; users go on coming, and its team has provided for that."""
     pool = world.layout.pools.index(draw.names["pool"])
     world.cluster.quota_cores[pool] = world.cluster.requested_cores()[pool]
+    if draw.numbers["room"] < MAY_GROW:
+        path = ("services", draw.names["service"], "scaling", "max_replicas")
+        ceiling = max(int(MAY_GROW * world.cluster.desired[world.layout.columns(draw.names["service"])].max()) + 1, 4)
+        write_externally(world, path, ceiling, PIPELINE)
     world.processes[draw.fault] = _Growth(world, draw, world.elapsed_s + GROWS_IN_S)
 
 
