@@ -15,12 +15,13 @@ from domain.evidence import (
     OpenCommand,
     PastOutcome,
     SignalKind,
+    SpanStats,
 )
 from domain.ids import PLATFORM, CommandId, EnvironmentId, EvidenceId, IncidentId, TenantId
 from domain.incidents import Incident
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency, RuntimeTenantBinding
-from domain.topology import Certificate, ComputeTarget, Edge, RuntimeService, Secret, Topology
+from domain.topology import Certificate, ComputeTarget, DataStore, Edge, RuntimeService, Secret, Topology
 
 OPENED = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PROD, ACME = EnvironmentId("prod"), TenantId("acme")
@@ -36,6 +37,12 @@ KINDS: Mapping[str, tuple[SignalKind, str, str]] = {
     "replicas_ready": ("availability", "1", "avg"),
     "replicas_desired": ("other", "1", "avg"),
     "ready": ("availability", "1", "avg"),
+    "lock_waiters": ("other", "1", "avg"),
+    "oldest_transaction_s": ("other", "s", "max"),
+    "replication_lag_s": ("other", "s", "max"),
+    "disk_used": ("saturation", "ratio", "avg"),
+    "cpu_throttled": ("saturation", "ratio", "avg"),
+    "tcp_retransmits": ("other", "ratio", "avg"),
     "restarts": ("other", "1", "sum"),
 }
 QUIET: Mapping[str, float] = {
@@ -48,6 +55,16 @@ QUIET: Mapping[str, float] = {
     "replicas_ready": 4.0,
     "replicas_desired": 4.0,
 }
+INNER: Mapping[str, float] = {
+    "lock_waiters": 0.2,
+    "oldest_transaction_s": 0.3,
+    "replication_lag_s": 0.4,
+    "disk_used": 0.4,
+    "cpu_throttled": 0.02,
+    "tcp_retransmits": 0.0006,
+}
+"""What exporters tell of the inside; only services that a test moves have it."""
+USUAL: Mapping[str, float] = {**INNER, **QUIET}
 SERVICES = ("web", "checkout", "db")
 
 
@@ -77,10 +94,29 @@ class PackMaker:
         self.config: dict[str, str] = {"timeout_ms": "500"}
         self.scaling: ScalingPolicy | None = ScalingPolicy(min_replicas=1, max_replicas=4, target_cpu_utilisation=0.6)
         self.endpoints: tuple[str, ...] = ()
+        self.spans: list[SpanStats] = []
+        self.stores: tuple[DataStore, ...] = ()
+        self.regions: tuple[str, ...] = ("west",)
+
+    def way(self, caller: str, callee: str, region: str, long: int, lost: int = 0) -> "PackMaker":
+        """That many of 60 calls took 400 ms on the way to the callee in a region, or found no answer."""
+        self.spans.append(
+            SpanStats(
+                evidence=self.item("trace", f"{caller}{callee}{region}", "platform"),
+                entity=caller,
+                operation="handle",
+                peer=callee,
+                peer_region=region,
+                baseline_self_ms=(0.7,) * 60,
+                current_self_ms=(0.7,) * (60 - long) + (400.0,) * long,
+                current_errors=lost,
+            )
+        )
+        return self
 
     def move(self, entity: str, metric: str, *steps: tuple[int, float]) -> "PackMaker":
         """From each minute (relative to the opening) on, the metric has the value."""
-        usual = QUIET.get(metric, 1.0)
+        usual = USUAL.get(metric, 1.0)
         values: list[float] = []
         for minute in range(-LEAD_MIN, int((self.at - OPENED).total_seconds() // 60)):
             held = [value for since, value in steps if minute >= since]
@@ -157,6 +193,7 @@ class PackMaker:
             topology=self._topology(),
             series=series,
             logs=tuple(self.logs),
+            spans=tuple(self.spans),
             changes=tuple(self.changes),
             past=tuple(self.past),
             open_commands=tuple(self.commands),
@@ -176,7 +213,7 @@ class PackMaker:
 
     def _series(self, entity: str, metric: str) -> MetricSeries:
         kind, unit, statistic = KINDS[metric]
-        usual = QUIET.get(metric, 1.0)
+        usual = USUAL.get(metric, 1.0)
         steps = int((self.at - self.split).total_seconds() // 60)
         # two percent of ripple with a period no window divides: quiet, but not constant
         ripple = [1.0 + 0.02 * ((7 * k) % 11 - 5) / 5 for k in range(QUIET_MIN + steps)]
@@ -197,7 +234,7 @@ class PackMaker:
     def _topology(self) -> Topology:
         services = tuple(
             RuntimeService(
-                id=s, tenant=ACME, environment=PROD, compute_target="sim", owner_team=f"team-{s}", regions=("west",)
+                id=s, tenant=ACME, environment=PROD, compute_target="sim", owner_team=f"team-{s}", regions=self.regions
             )
             for s in SERVICES
         )
@@ -208,6 +245,7 @@ class PackMaker:
             services=services,
             compute_targets=targets,
             certificates=self.certificates,
+            data_stores=self.stores,
             secrets=self.secrets,
             edges=tuple(self.edges),
         )
