@@ -26,6 +26,8 @@ SLO_HEADROOM = 1.8
 # Maximum replicas over what the peak needs: entry services are capped close (they are what a surge meets first), inner
 # services are given room.
 FRONT_ROOM, INNER_ROOM = 1.0, 2.5
+# Inner services that nobody scales are given the room at once: they must bear what their callers may grow to.
+FIXED_ROOM = 2.0
 # Shared stores are sized for far more than today's peak: they cannot be scaled out in a hurry.
 STORE_TARGET = 0.25
 NODE_HEADROOM = 1.1
@@ -56,7 +58,8 @@ def _sized(service: ServiceSpec, peak_rps: float) -> ServiceSpec:
     target = STORE_TARGET if service.archetype in {"database", "cache", "queue"} or service.external else TARGET
     peak = max(2, ceil(peak_rps * service.cpu_ms / 1000.0 / (target * cores)))
     if service.scaling is None:
-        return service.model_copy(update={"replicas": peak})
+        inner = service.demand_rps == 0.0 and target == TARGET
+        return service.model_copy(update={"replicas": ceil(peak * FIXED_ROOM) if inner else peak})
     low = max(2, ceil(peak * 0.4))
     room = FRONT_ROOM if service.demand_rps > 0.0 else INNER_ROOM
     policy = ScalingPolicy(min_replicas=low, max_replicas=max(ceil(peak * room), low), target_cpu_utilisation=TARGET)

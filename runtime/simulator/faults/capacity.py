@@ -8,13 +8,15 @@ import numpy as np
 
 from runtime.simulator.demand import DAILY_SWING, SECOND_HARMONIC, Trend, daily_shape
 from runtime.simulator.faults.base import Answer, Draw, Fault
-from runtime.simulator.faults.targets import entries, pick
+from runtime.simulator.faults.targets import bears, entries, pick
 from runtime.simulator.faults.writes import field_draw, reset_by_pipeline, set_by_pipeline, still_set
 from runtime.simulator.world import World
 
 PIPELINE = "config-pipeline"
 # Days until growth has eaten the room: a launch that goes well, in the span an episode can be watched over.
 EATEN_IN_DAYS = (0.8, 1.8)
+# Demand at its peak against what the largest allowed fleet serves at full CPU.
+OUTGROWN = (1.05, 1.2)
 # Habits that move the day's peak by some hours, either way.
 MOVED_H = 4.0
 
@@ -44,9 +46,16 @@ def _room(world: World, service: str) -> float:
     return _capacity_rps(world, service, most) / _mean_rps(world, service)
 
 
+def _narrow(world: World, rng: np.random.Generator) -> str:
+    """An entry service that is its own narrowest part: more replicas of it help, because all behind it could follow."""
+    now = daily_shape(world.now, world.spec.regions[0].utc_offset_h)
+    found = [s for s in entries(world) if bears(world, s, OUTGROWN[1] * _room(world, s) / now)]
+    return pick(rng, found or entries(world))
+
+
 def _growth_draw(world: World, rng: np.random.Generator) -> Draw:
-    service, days = pick(rng, entries(world)), float(rng.uniform(*EATEN_IN_DAYS))
-    factor = float(rng.uniform(1.15, 1.3)) * _room(world, service) / _coming_peak(world, days + 1.0)
+    service, days = _narrow(world, rng), float(rng.uniform(*EATEN_IN_DAYS))
+    factor = float(rng.uniform(*OUTGROWN)) * _room(world, service) / _coming_peak(world, days + 1.0)
     return Draw(
         fault="organic_growth", entity=f"service/{service}", names={"service": service},
         numbers={"growth_per_day": factor ** (1.0 / days) - 1.0},
@@ -54,8 +63,8 @@ def _growth_draw(world: World, rng: np.random.Generator) -> Draw:
 
 
 def _season_draw(world: World, rng: np.random.Generator) -> Draw:
-    service = pick(rng, entries(world))
-    peak = float(rng.uniform(1.15, 1.35)) * _room(world, service)
+    service = _narrow(world, rng)
+    peak = float(rng.uniform(*OUTGROWN)) * _room(world, service)
     swing = (peak / min(_coming_peak(world) / 1.4, 1.0) - 1.0) / (DAILY_SWING + SECOND_HARMONIC)
     return Draw(
         fault="seasonality_shift", entity=f"service/{service}", names={"service": service},
@@ -112,10 +121,17 @@ def _provide(_world: World, draw: Draw) -> tuple[Answer, ...]:
     return (Answer(kind="scaling_policy.update", target=draw.entity),)
 
 
+def _provide_more(world: World, draw: Draw) -> tuple[Answer, ...]:
+    """A higher cap, and machines for it where the pool is full."""
+    columns = world.layout.columns(draw.names["service"])
+    pools = [f"node_pool/{world.layout.pools[int(p)]}" for p in world.layout.pool_of[columns]]
+    return (*_provide(world, draw), *(Answer(kind="node_pool.scale", target=p) for p in pools))
+
+
 def _trend_row(name: str, draw: Callable[[World, np.random.Generator], Draw]) -> Fault:
     return Fault(
         name, name, "recover", self_heals=False, draw=draw, inject=_trend, undo=_untrend, present=_trending,
-        answers=_provide, domain="capacity",
+        answers=_provide_more, domain="capacity",
     )  # fmt: skip
 
 
