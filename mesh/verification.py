@@ -29,6 +29,10 @@ REFERENCE_GUARD = timedelta(minutes=15)
 """Left out right before the incident opened: the symptom was already growing."""
 EXCESS_REMOVED = 0.5
 """A fix removes at least half of the excess over normal; less is not a recovery."""
+RESIDUE = 0.05
+"""A twentieth of the excess may be left in the judged window: queues and caches drain by halves over minutes."""
+LEFT_FAILING = 0.005
+"""But never more than half a percent of requests, a quarter of the platform's own gate."""
 SAME_AS_NORMAL = 1.3
 """Within 30 % of normal counts as normal: the spread of five-minute p95 at steady load in the simulator is 10 %."""
 WORSE_LATENCY = 1.25
@@ -212,9 +216,15 @@ def _traffic(address: str, normal: Level, before: Level, after: Level, floor: fl
     )  # fmt: skip
 
 
+def _residue(usual: float | None, before: float | None) -> float:
+    """How much may be left of an excess that a fix removed: taking such a fix back would bring all of it again."""
+    return 0.0 if usual is None or before is None else RESIDUE * max(before - usual, 0.0)
+
+
 def _latency(address: str, slo: Slo, normal: Level, before: Level, after: Level) -> Check:
     usual = normal.latency_ms
     bound = slo.latency_p95_ms if usual is None else max(slo.latency_p95_ms, usual * SAME_AS_NORMAL)
+    bound += _residue(usual, before.latency_ms)
     return _compare(
         address, "latency_p95_ms", bound=bound, usual=usual, before=before.latency_ms, after=after.latency_ms,
         worse=None if before.latency_ms is None else before.latency_ms * WORSE_LATENCY, near=SAME_AS_NORMAL, slack=0.0,
@@ -225,6 +235,7 @@ def _errors(address: str, slo: Slo, normal: Level, before: Level, after: Level) 
     usual, budget = normal.error_rate, 1 - slo.availability_target
     allowed = budget if usual is None else max(budget, usual * SAME_AS_NORMAL)
     noise = _counted(allowed, after.request_rate)
+    allowed += min(_residue(usual, before.error_rate), LEFT_FAILING)
     return _compare(
         address, "error_rate", bound=allowed + noise, usual=usual, before=before.error_rate, after=after.error_rate,
         worse=None if before.error_rate is None else before.error_rate + WORSE_ERRORS, near=SAME_AS_NORMAL,
