@@ -93,6 +93,8 @@ class Prediction(Frozen):
 
     known: bool
     horizon_s: int = Field(gt=0)
+    entity: str = ""
+    """Address of the service whose service levels are predicted; cost and carbon are the environment's."""
     slo_attainment: Quantity | None = None
     latency_p95_ms: Quantity | None = None
     error_rate: Quantity | None = None

@@ -25,7 +25,7 @@ from storage.outbox import Outbox
 
 UNKNOWN_CLASS = "unknown"
 _MEASURED: tuple[tuple[str, str], ...] = (("latency_p95_ms", "latency_p95_ms"), ("error_rate", "error_rate"))
-"""Predicted quantity and the verification check that measures it on the target."""
+"""Predicted quantity and the verification check that measures it."""
 _WEIGHTS: Mapping[State, float] = {State.SUCCEEDED: 1.0, State.UNDONE: 1.0, State.UNDO_FAILED: 1.0}
 """How much an end teaches: what was verified either way, in full; anything else, nothing.
 A ticket teaches nothing either: that it was written does not say that it helped."""
@@ -125,7 +125,7 @@ class Feedback:
 def prediction_errors(
     prediction: Prediction | None, verification: Verification | None, target: str
 ) -> tuple[PredictionError, ...]:
-    """Compare predicted change with the measured one on the target: level after minus level before the effect.
+    """Compare predicted change with the measured one where it was predicted: level after less level before the effect.
 
     The level before stands for doing nothing: the fault was going on, and nobody can watch both futures.
     """
@@ -134,7 +134,7 @@ def prediction_errors(
     rows: list[PredictionError] = []
     for name, metric in _MEASURED:
         quantity: Quantity | None = getattr(prediction, name)
-        check = _check(verification, target, metric)
+        check = _check(verification, prediction.entity or target, metric)
         if quantity is None or check is None or check.before is None or check.after is None:
             continue
         measured = check.after - check.before

@@ -21,6 +21,7 @@ from grounding.packs import PackBuilder
 from mesh.arbiter import arbitrate
 from mesh.cards import hypotheses_section
 from mesh.cases import Cases
+from mesh.experience import Experienced
 from mesh.journal import Journal, RunStep
 from mesh.paging import Pager
 from mesh.scheduling import Next, PastRun, next_step
@@ -88,7 +89,8 @@ class Investigation:
             await self._think(spec, pack, attempt, run_id, trace)
 
     async def _think(self, spec: AgentSpec, pack: EvidencePack, attempt: int, run_id: RunId, trace: str | None) -> None:
-        found = await run(spec, pack, rehearsal=self.rehearsal, reasoner=self.reasoner, attempt=attempt)
+        rehearsal = Experienced(self.rehearsal, self.journal.outcomes(pack.tenant)) if self.rehearsal else None
+        found = await run(spec, pack, rehearsal=rehearsal, reasoner=self.reasoner, attempt=attempt)
         self._tell_diagnosis(pack, found)
         proposals = [replace_trace(p, pack, trace) for p in found.proposals]
         submitted = await self._submit(pack, proposals)

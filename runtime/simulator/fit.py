@@ -15,7 +15,7 @@ from runtime.simulator.layout import Layout
 from runtime.simulator.live import Live
 from runtime.simulator.physics import GC_COST, GC_FROM, SLOT_LIMIT, advance
 from runtime.simulator.plant import Plant, PlantState, Readings
-from runtime.simulator.queueing import Z95, Floats
+from runtime.simulator.queueing import Z95, Floats, attempts_until_success
 from runtime.simulator.windowed import Reading
 
 # Passes of the fixed point; each level of the call graph needs one, and real graphs are shallow.
@@ -52,6 +52,8 @@ class Fitted:
     desired: Floats
     missing: Floats
     """Desired replicas that nothing is bringing back."""
+    failing: Floats
+    """Observed failures, however caused: what callers retry from the first step on."""
     quality: float
     """Share of the variance over services of log p95 and of load that the fitted plant explains."""
 
@@ -100,6 +102,7 @@ def fit(
         ready=total_ready * per_region,
         desired=desired,
         missing=np.zeros(layout.size),
+        failing=np.array([_or(r.errors, 0.0) for r in read]),
         quality=0.0,
     )
     inherited = full | np.array([r.moving for r in read])
@@ -247,6 +250,9 @@ def fresh_state(plant: Plant, fitted: Fitted, *, copies: int = 1) -> PlantState:
     state = PlantState.fresh(plant, np.tile(fitted.ready, copies))
     state.leaked_mib = np.tile(fitted.leaked_mib, copies)
     state.leaked_slots = np.minimum(np.tile(fitted.leaked_slots, copies), plant.workers - 0.05)
+    failing = np.tile(fitted.failing, copies)[plant.graph.callee]
+    attempts = attempts_until_success(failing, plant.retries[plant.graph.caller])
+    state.attempts = np.minimum(attempts, 1.0 + plant.retry_budget[plant.graph.caller])
     return state
 
 

@@ -19,6 +19,7 @@ from runtime.simulator.live import Live, Traits
 from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
 from runtime.simulator.twin_effects import Effect, effect_of
+from runtime.simulator.twin_intervals import Basis, Name, quantity
 from runtime.simulator.twin_model import bursts, picture, region_shares, usd_per_core_hour
 from runtime.simulator.twin_places import confine, disturb, stopped
 from runtime.simulator.twin_run import Guesses, Run, Totals, compare
@@ -40,6 +41,17 @@ class _Fit:
     price: Floats
 
 
+@dataclass(slots=True, frozen=True)
+class Drawn:
+    """What the draws say, before the model's own error is added."""
+
+    entity: str
+    quality: float
+    basis: Basis
+    without: Totals
+    change: Totals
+
+
 class Twin:
     """A Rehearsal. `seed` is the twin's own; it shares nothing with any world."""
 
@@ -53,22 +65,30 @@ class Twin:
         service); cost and carbon those of the environment.
         """
         try:
-            effect = effect_of(pack, proposal)
-            fitted = self._fit(pack, effect)
-            focus = _focus(pack, proposal, fitted.layout)
+            drawn = self.draw(pack, proposal, horizon_s=horizon_s)
         except Invalid as reason:
             return Prediction(known=False, horizon_s=horizon_s, note=str(reason))
-        quality = fitted.fitted.quality
-        change = self._compare(fitted, effect, focus, horizon_s)
-        note = "" if quality >= FIT_BOUND else f"fit {quality:.2f} is below {FIT_BOUND}"
+        note = "" if drawn.quality >= FIT_BOUND else f"fit {drawn.quality:.2f} is below {FIT_BOUND}"
+
+        def told(name: Name) -> Quantity:
+            return quantity(drawn.basis, name, getattr(drawn.change, name), getattr(drawn.without, name))
+
         return Prediction(
-            known=quality >= FIT_BOUND, horizon_s=horizon_s, fit=round(quality, 3), note=note,
-            slo_attainment=_quantity(change.attainment),
-            latency_p95_ms=_quantity(change.p95_ms),
-            error_rate=_quantity(change.errors),
-            cost_usd_per_hour=_quantity(change.cost_usd_per_hour),
-            carbon_g_per_hour=_quantity(change.carbon_g_per_hour),
+            known=not note, horizon_s=horizon_s, entity=drawn.entity, fit=round(drawn.quality, 3), note=note,
+            slo_attainment=told("slo_attainment"), latency_p95_ms=told("latency_p95_ms"),
+            error_rate=told("error_rate"), cost_usd_per_hour=told("cost_usd_per_hour"),
+            carbon_g_per_hour=told("carbon_g_per_hour"),
         )  # fmt: skip
+
+    def draw(self, pack: EvidencePack, proposal: Proposal, *, horizon_s: int) -> "Drawn":
+        """Run both arms; raises Invalid where the twin has nothing to go by."""
+        effect = effect_of(pack, proposal)
+        fitted = self._fit(pack, effect)
+        focus = _focus(pack, proposal, fitted.layout)
+        quality = fitted.fitted.quality
+        without, change = self._compare(fitted, effect, focus, horizon_s)
+        entity = fitted.layout.rows[focus[0]].address
+        return Drawn(entity, quality, "measured" if effect.as_before else "modelled", without, change)
 
     def _fit(self, pack: EvidencePack, effect: Effect) -> _Fit:
         end = latest(pack)
@@ -102,7 +122,7 @@ class Twin:
             raise Invalid(f"nothing was read of {effect.service} before {past_end:%H:%M}")
         return _Fit(layout, live, fitted, before, usd_per_core_hour(pack, layout))
 
-    def _compare(self, fitted: _Fit, effect: Effect, focus: list[int], horizon_s: int) -> Totals:
+    def _compare(self, fitted: _Fit, effect: Effect, focus: list[int], horizon_s: int) -> tuple[Totals, Totals]:
         rng, size, quality = stream(self._seed, "twin"), fitted.layout.size, fitted.fitted.quality
         guesses = Guesses.drawn(rng, self._draws, size, horizon_s, quality)
         shared = Run(fitted.layout, fitted.live, fitted.fitted, fitted.price, focus)
@@ -156,8 +176,3 @@ def _focus(pack: EvidencePack, proposal: Proposal, layout: Layout) -> list[int]:
         if kind == "service" and name in layout.service_index:
             return layout.columns(name)
     raise Invalid("neither the symptom nor the target is a service of the topology")
-
-
-def _quantity(values: Floats) -> Quantity:
-    low, high = np.quantile(values, [0.05, 0.95])
-    return Quantity(value=float(np.median(values)), low=float(low), high=float(high))

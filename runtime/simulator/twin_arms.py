@@ -78,7 +78,8 @@ class Fleet:
         self, ready: Floats, desired: Floats, missing: Floats, startup_s: Floats, scaling_lag_s: Floats
     ) -> None:
         self.ready, self.desired = ready, desired
-        self._missing = missing
+        self.missing = np.tile(missing, (*ready.shape[:2], 1))
+        """What stays away; only a new version brings replicas back that do not stay up."""
         self._starts_in = np.maximum(1, np.ceil(startup_s / STEP_S)).astype(np.int64)
         self._starting = np.zeros((int(self._starts_in.max()) + 1, *ready.shape))
         self._autoscalers = [
@@ -92,7 +93,7 @@ class Fleet:
         slots = len(self._starting)
         self.ready = self.ready + self._starting[k % slots]
         self._starting[k % slots] = 0.0
-        reachable = np.maximum(self.desired - self._missing, 0.0)
+        reachable = np.maximum(self.desired - self.missing, 0.0)
         more = np.maximum(reachable - self.ready - self._starting.sum(axis=0), 0.0)
         if more.any():
             draws = np.arange(more.shape[1], dtype=np.int64)
@@ -125,6 +126,8 @@ def strike(arm: Arm, now: Live, state: PlantState, fleet: Fleet) -> None:
             fresh.append(service)
         elif wanted.version != before.version:
             _forget(state, fleet, columns)
+        if wanted.version != before.version:
+            fleet.missing[-1][:, columns] = 0.0
         if wanted.replicas != before.replicas and not (wanted.scaling and wanted.scaling.enabled):
             fleet.desired[-1][:, columns] = float(wanted.replicas)
     for service in fresh:

@@ -18,6 +18,10 @@ from runtime.simulator.queueing import Floats
 from runtime.simulator.stacking import stacked
 from runtime.simulator.twin_arms import ARMS, SCALING_INTERVAL_S, STEP_S, Arm, Fleet, Side, strike
 
+# A process that is pulled, started and found ready takes from a quarter of a minute to two minutes.
+STARTUP_S = (15.0, 120.0)
+# How old the metrics are that an autoscaler goes by: at once, or through pipelines of one or two scrape intervals.
+SCALING_LAG_S = (0.0, 30.0, 60.0, 120.0)
 COMMAND = 1
 """Index of the arm with the command."""
 
@@ -54,8 +58,8 @@ class Guesses:
             cpu=np.exp(opposite(rng.normal(0.0, 0.04 * doubt, (pairs, size)))),
             io=np.exp(opposite(rng.normal(0.0, 0.08 * doubt, (pairs, size)))),
             demand=np.exp(level + wander),
-            startup_s=20.0 + 40.0 * np.concatenate([place, 1.0 - place])[:draws],
-            scaling_lag_s=rng.choice([0.0, 30.0, 60.0], draws),
+            startup_s=STARTUP_S[0] * (STARTUP_S[1] / STARTUP_S[0]) ** np.concatenate([place, 1.0 - place])[:draws],
+            scaling_lag_s=rng.choice(SCALING_LAG_S, draws),
         )
 
 
@@ -63,9 +67,9 @@ class Guesses:
 class Totals:
     """What the runs came to, or the difference of two; arrays are (draws,)."""
 
-    attainment: Floats
-    p95_ms: Floats
-    errors: Floats
+    slo_attainment: Floats
+    latency_p95_ms: Floats
+    error_rate: Floats
     cost_usd_per_hour: Floats
     carbon_g_per_hour: Floats
 
@@ -81,8 +85,11 @@ class Run:
     focus: list[int]
 
 
-def compare(shared: Run, guesses: Guesses, arm: Arm, horizon_s: int) -> Totals:
-    """Change the arm makes, per draw: attainment over the horizon, the rest over its last third."""
+def compare(shared: Run, guesses: Guesses, arm: Arm, horizon_s: int) -> tuple[Totals, Totals]:
+    """Levels when nothing is done, and the change by the arm.
+
+    Attainment is over the horizon, the rest over its last third.
+    """
     layout, fitted, draws = shared.layout, shared.fitted, len(guesses.startup_s)
     shape = (ARMS, draws, layout.size)
     install(layout.plant, fitted)
@@ -110,7 +117,7 @@ def compare(shared: Run, guesses: Guesses, arm: Arm, horizon_s: int) -> Totals:
             fleet.scale(readings.cpu_cores.reshape(shape), plant.cores.reshape(shape), scaling)
         requested = fleet.desired * plant.cores.reshape(shape)
         tally.add(readings, requested, shape, late=at_s >= horizon_s * 2.0 / 3.0)
-    return tally.change()
+    return tally.totals()
 
 
 def _plant(sides: list[Side], guesses: Guesses, waves: Floats) -> Plant:
@@ -160,9 +167,8 @@ class _Tally:
             (watts * PUE / 1000.0 * self._grid * self._own).sum(axis=-1),
         ))  # fmt: skip
 
-    def change(self) -> Totals:
-        """With the command minus without it, per draw."""
+    def totals(self) -> tuple[Totals, Totals]:
+        """Without the command, and the change it makes."""
         late = [np.mean(column, axis=0) for column in zip(*self._late, strict=True)]
-        p95, errors, cost, carbon = (values[COMMAND] - values[0] for values in late)
-        attained = self._good / np.maximum(self._requests, 1e-9)
-        return Totals(attained[COMMAND] - attained[0], p95, errors, cost, carbon)
+        arms = [self._good / np.maximum(self._requests, 1e-9), *late]
+        return Totals(*(v[0] for v in arms)), Totals(*(v[COMMAND] - v[0] for v in arms))
