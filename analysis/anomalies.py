@@ -22,7 +22,7 @@ from analysis.streaming import DayProfile, Record, RunningMean, TailRank
 class Tuning:
     """The detector's constants, in samples. Reasoned for 5-minute monitoring, and used unchanged at any other step.
 
-    Only `kth`, `fade`, `aftermath` and `floor` were chosen by measurement (docs/analyses/anomalies.md).
+    `block`, `quiet`, `kth`, `fade`, `aftermath` and `floor` were chosen by measurement: docs/analyses/anomalies.md.
     """
 
     short: float = 12

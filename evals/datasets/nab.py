@@ -110,6 +110,17 @@ def rolling_z(values: Sequence[float], span: int = 288, threshold: float = 5.0) 
     return np.abs(centred - mean) > threshold * np.maximum(np.sqrt(variance), floor)
 
 
+def rolling_z_once(values: Sequence[float], quiet: int = 96) -> Alarms:
+    """Return the alarms of `rolling_z`, no two within `quiet` rows: the trivial rule with our own hygiene."""
+    kept = np.zeros(len(values), dtype=np.bool_)
+    last = -quiet
+    for row in np.flatnonzero(rolling_z(values)).tolist():
+        if row - last >= quiet:
+            kept[row] = True
+            last = row
+    return kept
+
+
 def by_the_clock(values: Sequence[float], every: int = 400) -> Alarms:
     """Return the rule that looks at nothing: an alarm every so many rows."""
     return np.arange(len(values)) % every == every - 1
@@ -117,6 +128,7 @@ def by_the_clock(values: Sequence[float], every: int = 400) -> Alarms:
 
 FLOORS: tuple[tuple[str, Callable[[Sequence[float]], Alarms]], ...] = (
     ("rolling z of 288 values above 5", rolling_z),
+    ("the same, once in 96 rows", rolling_z_once),
     ("an alarm every 400 rows", by_the_clock),
 )
 
