@@ -223,6 +223,19 @@ def test_capacity_faults_hurt_at_a_peak_to_come(coarse: World, name: str):
     assert faults.present(world, drawn)
 
 
+@pytest.mark.parametrize("name", CAPACITY)
+def test_a_better_policy_in_time_spares_the_peak(coarse: World, name: str, changed: Callable[..., EnvironmentState]):
+    world = deepcopy(coarse)
+    usual = {s: state.scaling for s, state in world.live.services.items()}
+    service = strike(world, name).entity.partition("/")[2]
+    policy = usual[service]
+    assert policy is not None
+    more = policy.model_copy(update={"max_replicas": 3 * policy.max_replicas})
+    actuators.apply_desired(world, changed(world, service, scaling=more), "op-1")
+    run(world, 30 * 60)
+    assert slo_minutes_lost(world, coarse.elapsed_s) == 0.0
+
+
 @pytest.mark.parametrize("name", [f.name for f in FAULTS if f.domain != "sre"])
 @pytest.mark.parametrize("seed", range(3))
 def test_every_random_world_offers_a_target(fleet: list[World], seed: int, name: str):
