@@ -42,6 +42,7 @@ from mesh.stages import Watcher, nobody
 from mesh.submission import ActionTable, Submission, callers_key
 from mesh.surroundings import SurroundingsReader
 from mesh.telemetry import Telemetry
+from mesh.thawing import Thawing
 from mesh.time import OsEntropy
 from mesh.undoing import Undoing
 from mesh.watching import Watching
@@ -259,7 +260,7 @@ def _loop(  # noqa: PLR0913  # composition
             watcher=watcher, redirect=parts.redirect,
         ),
         submission=submission, store=governed.commands, executions=governed.executions, executor=executor,
-        watching=watching,
+        watching=watching, thawing=Thawing(database, governed.commands, clock, WORKER),
         undoing=Undoing(
             governed.commands, governed.executions, executor, submission.actions, clock, ids, WORKER
         ),

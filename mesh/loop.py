@@ -30,6 +30,7 @@ from mesh.journal import Journal
 from mesh.stages import Stage, StageName, Watcher
 from mesh.submission import Submission
 from mesh.telemetry import Telemetry
+from mesh.thawing import Thawing
 from mesh.undoing import Undoing
 from mesh.watching import Watching
 
@@ -69,6 +70,7 @@ class Loop:
     watching: Watching
     undoing: Undoing
     feedback: Feedback
+    thawing: Thawing
     cases: Cases
     journal: Journal
     readers: ReaderSource
@@ -84,6 +86,7 @@ class Loop:
         """Look at everything once."""
         await self.detection.step()
         await self._recover()
+        self.thawing.step()
         for environment in self.detection.environments:
             for incident in self.cases.live(environment):
                 if incident.status in {"open", "mitigating"}:

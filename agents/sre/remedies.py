@@ -52,6 +52,7 @@ MISSING: Mapping[str, str] = {
     "cache_flush": "find out why the cache does not warm up",
 }
 ASK_A_PERSON = "a person has to look: the candidate commands are exhausted or predicted not to help"
+_NEVER_RAN = frozenset({State.CANCELLED, State.SUPERSEDED, State.LAPSED})
 _WAITING = IN_FLIGHT | {State.PROPOSED, State.AWAITING_APPROVAL, State.APPROVED}
 
 
@@ -114,7 +115,7 @@ def _candidates(draft: Draft) -> list[Candidate]:
 
 def _fresh(pack: EvidencePack, found: Iterable[Candidate]) -> list[Candidate]:
     """Leave out what was tried on the same target before: it did not hold, or we would not be here."""
-    tried = {(c.kind, c.target) for c in pack.open_commands if c.state not in _WAITING}
+    tried = {(c.kind, c.target) for c in pack.open_commands if c.state not in _WAITING | _NEVER_RAN}
     return [c for c in found if (c.proposal.kind, c.proposal.target.address) not in tried]
 
 
