@@ -8,6 +8,7 @@ that is gone has no errors.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import median
 from typing import Literal
 
@@ -134,8 +135,8 @@ def _values(one: MetricSeries, window: TimeRange) -> list[float]:
 
 
 def _steepest(values: Sequence[float], *, above: float) -> float:
-    """Return the mean rise per step of the steepest stretch of at least three steps without a fall that ends above a
-    level, 0 when there is none.
+    """Return the median rise per step of the steepest stretch of at least three steps without a fall that ends above a
+    level, 0 when there is none. The median is not moved by one step up, which is a restart or a wave of a rollout.
     """
     best, run = 0.0, list(values[:1])
     for value in (*values[1:], float("-inf")):
@@ -143,7 +144,7 @@ def _steepest(values: Sequence[float], *, above: float) -> float:
             run.append(value)
             continue
         if len(run) > _MIN_SAMPLES and run[-1] > above:
-            best = max(best, (run[-1] - run[0]) / (len(run) - 1))
+            best = max(best, median(after - before for before, after in pairwise(run)))
         run = [value]
     return best
 

@@ -105,6 +105,7 @@ def memory(*values: float) -> MetricSeries:
         ((400.0, 430.0, 460.0, 490.0, 205.0, 230.0), 1),
         ((500.0, 200.0, 201.0, 200.0, 201.0, 202.0), 0),
         ((400.0, 170.0, 180.0, 190.0, 197.0, 201.0), 0),
+        ((298.0, 242.0, 262.0, 261.0, 262.0, 263.0), 0),
     ],
 )
 def test_a_leak_behind_a_restart_is_no_recovery(values: tuple[float, ...], found: int):
