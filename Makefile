@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
-SEED ?= 7
+SEED ?= 100
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
 
 VENV := .venv
@@ -13,7 +13,7 @@ RUN := $(BIN)/python -P
 OPSMESH := $(RUN) $(BIN)/opsmesh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check evals bench
+.PHONY: help setup demo test check evals guard bench
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/  make \1	\2/p' Makefile | expand -t 18
@@ -45,9 +45,12 @@ check: $(SYNCED) ## lint, format, types, layers, budgets
 	$(BIN)/lint-imports --no-logo
 	$(RUN) -m tests.architecture.budgets
 
-evals: $(SYNCED) ## score the closed loop; with DATA=folder also every public data set in it
-	@TMPDIR=$(SCRATCH) $(OPSMESH) evals run --seed $(SEED)
+evals: $(SYNCED) ## every scenario on one held seed, with a report; with DATA=folder also every public data set in it
+	@TMPDIR=$(SCRATCH) $(OPSMESH) evals run --seed $(SEED) --html eval-results/report.html
 	@$(if $(DATA),$(OPSMESH) evals datasets $(DATA))
+
+guard: $(SYNCED) ## a small suite of episodes held against its committed figures
+	@TMPDIR=$(SCRATCH) $(OPSMESH) evals guard
 
 bench: $(SYNCED) ## measure the hot paths
 	@$(RUN) -m evals.bench
