@@ -66,8 +66,13 @@ def choose(diagnosis: Diagnosis, remedies: Remedies, rehearsed: Sequence[Rehears
 def _rejected(prediction: Prediction | None) -> bool:
     if prediction is None or not prediction.known or prediction.slo_attainment is None:
         return False
+    return prediction.slo_attainment.value < -HARM or without_effect(prediction)
+
+
+def without_effect(prediction: Prediction) -> bool:
+    """Tell whether the twin knows, and sees nothing get better or worse."""
     gain = prediction.slo_attainment
-    return gain.value < -HARM or (gain.value < NO_EFFECT and not _faster(prediction))
+    return prediction.known and gain is not None and -HARM <= gain.value < NO_EFFECT and not _faster(prediction)
 
 
 def _faster(prediction: Prediction) -> bool:

@@ -7,9 +7,9 @@ pack gives the same proposals. The graph is built inside a call because importin
 import asyncio
 from typing import Protocol, TypedDict, cast
 
-from agents.choice import choose, promising
+from agents.choice import choose, promising, without_effect
 from agents.spec import AgentRun, AgentSpec, Candidate, Ending, Rehearsed, Remedies, Step
-from domain.commands import Proposal
+from domain.commands import Prediction, Proposal
 from domain.evidence import Diagnosis, EvidencePack, PastOutcome
 from domain.ports import Rehearsal
 
@@ -92,19 +92,28 @@ class _Run:
 
     async def rehearse(self, state: RunState) -> RunState:
         """Predict the best candidates in the twin."""
-        rows: list[Rehearsed] = []
-        for candidate in state.get("candidates", ()):
-            prediction = None
-            if self.rehearsal is not None:
-                prediction = await asyncio.to_thread(
-                    self.rehearsal.rehearse, self.pack, candidate.proposal, horizon_s=self.spec.horizon_s
-                )
-            rows.append(Rehearsed(candidate, prediction))
+        blamed = state.get("diagnosis", Diagnosis(verdict="unresolved")).hypotheses[:1]
+        also = tuple(h.entity for h in blamed if h.entity in self.pack.incident.entities)
+        rows = [Rehearsed(c, await self._predict(c.proposal, also)) for c in state.get("candidates", ())]
         known = sum(1 for r in rows if r.prediction is not None and r.prediction.known)
         return {
             "rehearsed": tuple(rows),
             "steps": _step(state, "rehearse", f"{len(rows)} rehearsed, {known} within the twin's fit"),
         }
+
+    async def _predict(self, proposal: Proposal, also: tuple[str, ...]) -> Prediction | None:
+        """Predict for the symptom; where that has nothing to gain, for what suffers besides it in this incident.
+
+        An incident holds several users' ends, and the one it is named by may be well again before the cause is gone.
+        """
+        if self.rehearsal is None:
+            return None
+        found: Prediction | None = None
+        for symptom in dict.fromkeys((self.pack.symptom, *also)):
+            if found is None or without_effect(found):
+                pack = self.pack.model_copy(update={"symptom": symptom})
+                found = await asyncio.to_thread(self.rehearsal.rehearse, pack, proposal, horizon_s=self.spec.horizon_s)
+        return found
 
     async def propose(self, state: RunState) -> RunState:
         """Choose by predicted benefit, reversibility and blast radius."""

@@ -5,6 +5,7 @@ import pytest
 from agents import AGENTS, AgentRun, run
 from agents.sre.claims import check
 from agents.sre.diagnose import diagnose
+from domain.commands import Prediction, Proposal, Quantity
 from domain.evidence import EvidencePack
 from domain.topology import Edge, Secret
 from tests.unit.agents.builders import PackMaker, slow_release, surge
@@ -169,3 +170,31 @@ def test_every_claim_is_borne_out(maker):
     found = diagnose(pack).hypotheses
     assert found
     assert all(check(claim, pack) for h in found for claim in (*h.supporting, *h.contradicting))
+
+
+class SymptomTwin:
+    """Predicts a gain per symptom; what it was not told about has none."""
+
+    def __init__(self, **gains: float) -> None:
+        self.gains = gains
+
+    def rehearse(self, pack: EvidencePack, proposal: Proposal, *, horizon_s: int) -> Prediction:
+        gain = self.gains.get(pack.symptom.partition("/")[2], 0.0)
+        quantity = Quantity(value=gain, low=gain - 0.001, high=gain + 0.001)
+        return Prediction(known=True, horizon_s=horizon_s, slo_attainment=quantity, fit=0.9)
+
+
+@pytest.mark.parametrize(
+    ("gains", "suffers", "ending"),
+    [
+        ({"checkout": 0.3}, True, "act"),
+        ({"checkout": 0.3}, False, "ticket"),
+        ({"checkout": 0.3, "web": -0.2}, True, "ticket"),
+        ({}, True, "ticket"),
+    ],
+)
+async def test_a_command_may_help_another_who_suffers_but_never_at_the_users_cost(gains, suffers: bool, ending: str):
+    pack = crash_loop().build()
+    named = ("service/web", "service/checkout") if suffers else ("service/web",)
+    pack = pack.model_copy(update={"incident": pack.incident.model_copy(update={"entities": named})})
+    assert (await run(SRE, pack, rehearsal=SymptomTwin(**gains))).ending == ending
