@@ -8,7 +8,7 @@ from evals.episodes.record import Grade
 from evals.graders.base import none
 
 WORTH = 5.0
-"""Below five lost service minutes doing nothing is as good as anything: a ratio would only be noise."""
+"""Below five lost service minutes nobody lost anything: a ratio would only be noise. Harm is counted against this."""
 
 
 def outcome(played: Played) -> Mapping[str, Grade]:
@@ -17,10 +17,10 @@ def outcome(played: Played) -> Mapping[str, Grade]:
     if not baselines or played.director.setting.scenario.quiet:
         return {"lost_share": none("nothing to lose here")}
     alone, oracle = baselines["autoscaler"].slo_minutes_lost, baselines["oracle"].slo_minutes_lost
-    if alone < WORTH:
+    if max(alone, ours.slo_minutes_lost) < WORTH:
         return {"lost_share": none(f"left alone it costs {alone:.1f} SLO minutes")}
     reason = f"{ours.slo_minutes_lost:.0f} SLO minutes lost, left alone {alone:.0f}, oracle {oracle:.0f}"
-    return {"lost_share": Grade(value=ours.slo_minutes_lost / alone, reason=reason)}
+    return {"lost_share": Grade(value=ours.slo_minutes_lost / max(alone, WORTH), reason=reason)}
 
 
 def ending(played: Played) -> Mapping[str, Grade]:
@@ -35,7 +35,9 @@ def ending(played: Played) -> Mapping[str, Grade]:
         right, reason = bool(fixed) and well, f"{', '.join(fixed) or 'no command'} held; world {_word(well)}"
     elif good == "escalate":
         acted = [kind for kind in done if kind != "ticket.open"]
-        right, reason = "ticket.open" in done and not acted, f"held: {', '.join(done) or 'nothing'}"
+        told = _told(played)
+        right = told and "ticket.open" in done and not acted
+        reason = f"held: {', '.join(done) or 'nothing'}; the culprit {'is' if told else 'is not'} named"
     else:
         stayed = [r.command.kind for r in played.ours() if r.fencing is not None and r.command.kind != "ticket.open"]
         right, reason = not stayed, f"acted: {', '.join(stayed)}" if stayed else "waited"
@@ -44,6 +46,17 @@ def ending(played: Played) -> Mapping[str, Grade]:
 
 def _done(played: Played) -> list[str]:
     return [r.command.kind for r in played.ours() if r.state is State.SUCCEEDED]
+
+
+def _told(played: Played) -> bool:
+    """Tell whether an answer behind a ticket names a culprit: whoever reads the ticket must look in the right place."""
+    tickets = {r.command.id for r in played.ours() if r.command.kind == "ticket.open"}
+    blamed = {
+        run.diagnosis.hypotheses[0].entity
+        for _, run in played.runs()
+        if tickets & set(run.proposals) and run.diagnosis is not None and run.diagnosis.hypotheses
+    }
+    return any(blamed & {truth.entity, *truth.also} for _, truth in played.director.causes())
 
 
 def _calm(played: Played) -> bool:

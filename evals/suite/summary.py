@@ -19,7 +19,7 @@ Better = Literal["higher", "lower"]
 DRAWS = 2000
 """Bootstrap resamples: enough for two digits of a 95 % bound (Efron and Tibshirani 1993)."""
 WORTH = 5.0
-"""Episodes that cost less when left alone say nothing about harm (as in the outcome grader)."""
+"""Episodes that cost less with us and when left alone say nothing (as in the outcome grader)."""
 
 
 class Figure(Frozen):
@@ -127,6 +127,11 @@ def _exact_cause(episodes: Sequence[EpisodeRecord]) -> Figure | None:
     return _share("exact cause", sum(values), len(values), "higher", 0.90)
 
 
+def _first_answer(episodes: Sequence[EpisodeRecord]) -> Figure | None:
+    values = _failing_too(episodes, "first_answer")
+    return _share("a true cause at the first answer", sum(values), len(values), "higher", None)
+
+
 def _entity(episodes: Sequence[EpisodeRecord]) -> Figure | None:
     values = _failing_too(episodes, "right_entity")
     return _share("right entity", sum(values), len(values), "higher", None)
@@ -139,7 +144,7 @@ def _precision(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 def _failing_too(episodes: Sequence[EpisodeRecord], grade: str) -> list[float]:
     """Values over the product's fault episodes; one that broke counts as wrong."""
     return [
-        g.value if (g := e.grades.get(grade)) is not None and g.value is not None else 0.0
+        g.value if not e.broke and (g := e.grades.get(grade)) is not None and g.value is not None else 0.0
         for e in _faults(episodes)
         if e.played
     ]
@@ -151,7 +156,9 @@ def _ended_well(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 
 
 def _false_findings(episodes: Sequence[EpisodeRecord]) -> Figure | None:
-    values = _values([e for e in episodes if e.quiet], "false_finding")
+    """One that broke counts as a finding: silence that was never lived through to its end is no silence."""
+    quiet = [e for e in episodes if e.quiet]
+    values = [1.0] * sum(bool(e.broke) for e in quiet) + _values([e for e in quiet if not e.broke], "false_finding")
     return _share("false findings", sum(values), len(values), "lower", 0.02, bound="high")
 
 
@@ -204,9 +211,11 @@ def _lost_all(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 def _lost_share(metric: str, episodes: Sequence[EpisodeRecord], target: float | None) -> Figure | None:
     """Sum over episodes: ours against leaving the world alone; the interval resamples episodes."""
     pairs = [
-        (e.ours.slo_minutes_lost, e.baselines["autoscaler"].slo_minutes_lost)
+        (e.ours.slo_minutes_lost, alone.slo_minutes_lost)
         for e in episodes
-        if e.ours is not None and "autoscaler" in e.baselines and e.baselines["autoscaler"].slo_minutes_lost >= WORTH
+        if e.ours is not None
+        and (alone := e.baselines.get("autoscaler")) is not None
+        and max(e.ours.slo_minutes_lost, alone.slo_minutes_lost) >= WORTH
     ]
     if not pairs:
         return None
@@ -249,8 +258,8 @@ def _covered(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 
 
 _FIGURES: tuple[Callable[[Sequence[EpisodeRecord]], Figure | None], ...] = (
-    _exact_cause, _entity, _precision, _ended_well, _false_findings, _closure, _false_success, _violations, _radius,
-    _undo, _lost, _lost_all, _approvals, _to_proposal, _cost, _carbon, _covered, _tokens,
+    _exact_cause, _first_answer, _entity, _precision, _ended_well, _false_findings, _closure, _false_success,
+    _violations, _radius, _undo, _lost, _lost_all, _approvals, _to_proposal, _cost, _carbon, _covered, _tokens,
 )  # fmt: skip
 
 
