@@ -18,13 +18,14 @@ Named = tuple[str, str]
 
 
 def diagnosis(played: Played) -> Mapping[str, Grade]:
-    """Return whether every cause was named exactly, and precision at full recall (0 where a cause was missed)."""
+    """Return whether every cause was named, at last and at first, and precision at full recall (else 0)."""
     causes = [truth for _, truth in played.director.causes()]
     if not causes:
         return {"exact_cause": none("nothing is wrong"), "precision": none("nothing is wrong")}
     answers = final_answers(played)
     found = [any(_names(answer, truth) for answer in answers) for truth in causes]
     right = sum(any(_names(answer, truth) for truth in causes) for answer in answers)
+    first = _first_answer(played)
     told = "; ".join(f"{entity} {fault_class}" for entity, fault_class in answers) or "no cause named"
     truth = "; ".join(f"{t.entity} {t.fault_class}" for t in causes)
     precision = right / len(answers) if answers and all(found) else 0.0
@@ -32,6 +33,10 @@ def diagnosis(played: Played) -> Mapping[str, Grade]:
     return {
         "exact_cause": Grade(value=float(all(found)), reason=f"said {told}; true {truth}"),
         "right_entity": Grade(value=float(entity), reason=f"said {told}; true {truth}"),
+        "first_answer": Grade(
+            value=float(first is not None and any(_names(first, truth) for truth in causes)),
+            reason=f"said first {' '.join(first) if first else 'nothing'}",
+        ),
         "precision": Grade(
             value=precision, reason=f"{right} of {len(answers)} answers right, full recall {all(found)}"
         ),
@@ -53,6 +58,14 @@ def final_answers(played: Played) -> tuple[Named, ...]:
             first = run.diagnosis.hypotheses[0]
             found[first.entity, first.fault_class] = None
     return tuple(found)
+
+
+def _first_answer(played: Played) -> Named | None:
+    """Return what was said before anything was tried: a cause found by trial and error is not in it."""
+    for _, run in played.runs():
+        if run.diagnosis is not None and run.diagnosis.verdict == "cause_found" and run.diagnosis.hypotheses:
+            return run.diagnosis.hypotheses[0].entity, run.diagnosis.hypotheses[0].fault_class
+    return None
 
 
 def _names(answer: Named, truth: Truth) -> bool:
