@@ -21,7 +21,7 @@ def effort(played: Played) -> Mapping[str, Grade]:
         wait = Grade(value=minutes, reason=f"first proposal {minutes:.1f} minutes after the fault")
     grades = {"approvals": Grade(value=float(len(asked)), reason=f"{len(asked)} of {len(ours)} commands"),
               "minutes_to_proposal": wait,
-              "model_tokens": Grade(value=0.0, reason="no model took part")}  # fmt: skip
+              "model_tokens": _tokens(played)}  # fmt: skip
     if (alone := played.baselines.get("autoscaler")) is not None:
         measures = played.measures()
         cost = measures.cost_usd_per_hour - alone.cost_usd_per_hour
@@ -29,3 +29,10 @@ def effort(played: Played) -> Mapping[str, Grade]:
         grades["cost_usd_per_hour"] = Grade(value=cost, reason="against leaving the world alone")
         grades["carbon_g_per_hour"] = Grade(value=carbon, reason="against leaving the world alone")
     return grades
+
+
+def _tokens(played: Played) -> Grade:
+    """No model, no tokens; runs do not journal what a model used, so with one the figure is unknown, not zero."""
+    if played.simulated.mesh.parts.reasoner is not None:
+        return none("a model took part; its tokens are not journalled")
+    return Grade(value=0.0, reason="no model took part")

@@ -1,6 +1,7 @@
 """Evidence closure: every cited item exists, precedes the claim, and supports it by a check that recomputes it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from agents.sre.claims import check
 from domain.commands import CommandRecord
@@ -9,9 +10,12 @@ from evals.episodes.played import Played
 from evals.episodes.record import Grade
 from evals.graders.base import share
 
+INSTANT = timedelta(seconds=1)
+"""How long an instant is as a window: what happened in the very second of the claim precedes it."""
+
 
 def evidence(played: Played) -> Mapping[str, Grade]:
-    """Return the share of claims behind proposals that their evidence closes; a proposal that cites nothing is open."""
+    """Return the share of claims behind proposals that their evidence closes; a cause or command without is open."""
     journal, records = played.simulated.mesh.journal, {r.command.id: r for r in played.ours()}
     closed = total = 0
     for tenant, run in played.runs():
@@ -20,7 +24,7 @@ def evidence(played: Played) -> Mapping[str, Grade]:
             continue
         claims = run.diagnosis.hypotheses[0].supporting if run.diagnosis.hypotheses else ()
         for record in [records[c] for c in run.proposals if c in records]:
-            good = [_closed(claim, pack, record) for claim in claims]
+            good = [_closed(claim, pack, record) for claim in claims] or [run.diagnosis.verdict != "cause_found"]
             cites = bool(record.command.evidence) and all(pack.item(e) is not None for e in record.command.evidence)
             closed += sum(good) + cites
             total += len(good) + 1
@@ -29,5 +33,5 @@ def evidence(played: Played) -> Mapping[str, Grade]:
 
 def _closed(claim: Claim, pack: EvidencePack, record: CommandRecord) -> bool:
     items = [pack.item(cited) for cited in claim.evidence]
-    precede = all(item is not None and item.window.start <= record.command.proposed_at for item in items)
+    precede = all(item is not None and item.window.end <= record.command.proposed_at + INSTANT for item in items)
     return bool(items) and precede and check(claim, pack)

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, select
 
 from domain.commands import CommandRecord
+from domain.decisions import Decision
 from evals.episodes.played import RIVAL, Played
 from evals.episodes.record import Grade
 from storage.tables.governance import approvals, decisions
@@ -44,23 +45,30 @@ def _ledger(played: Played) -> tuple[RowMapping, ...]:
 
 
 def _undecided(played: Played, ledger: tuple[RowMapping, ...]) -> list[str]:
-    """Name effects whose digest nobody had allowed before: policy by itself, or people whom policy asked."""
+    """Name effects whose digest nobody had allowed before: policy by itself, or as many people as policy asked."""
     with played.simulated.mesh.parts.database.read() as connection:
-        allowed = {(row.command, row.digest): (row.effect, row.at) for row in connection.execute(select(decisions))}
-        people = {
-            (row.command, row.digest): row.at
-            for row in connection.execute(select(approvals).where(approvals.c.verdict == "approve"))
-        }
+        told = [Decision.model_validate(row.body) for row in connection.execute(select(decisions))]
+        yes = list(connection.execute(select(approvals).where(approvals.c.verdict == "approve")))
+    allowed = {(one.command, one.digest): one for one in told}
     undos = {r.command.id for r in played.commands() if _covered(played, r)}
     found: list[str] = []
     for row in ledger:
         key = (row["command"], row["digest"])
-        effect, at = allowed.get(key, ("none", row["at"]))
-        by_policy = effect == "allow" and at <= row["at"]
-        by_people = effect == "ask" and key in people and people[key] <= row["at"]
-        if not (by_policy or by_people or row["command"] in undos) or row["applied_count"] != 1:
-            found.append(f"effect of {row['command']} without a decision ({effect})")
+        people = {one.principal for one in yes if (one.command, one.digest) == key and one.at <= row["at"]}
+        if not _let(allowed.get(key), len(people), row["at"]) and row["command"] not in undos:
+            effect = allowed[key].effect if key in allowed else "none"
+            found.append(f"effect of {row['command']} without a decision ({effect}, {len(people)} approvals)")
+        if row["applied_count"] != 1:
+            found.append(f"effect of {row['command']} applied {row['applied_count']} times")
     return found
+
+
+def _let(decision: Decision | None, people: int, at: datetime) -> bool:
+    if decision is None or decision.at > at:
+        return False
+    if decision.effect == "ask" and decision.ask is not None:
+        return people >= decision.ask.quorum
+    return decision.effect == "allow"
 
 
 def _covered(played: Played, record: CommandRecord) -> bool:

@@ -13,15 +13,15 @@ from storage.tables.runtime import desired_versions
 
 
 def undo(played: Played) -> Mapping[str, Grade]:
-    """Return the share of fields, over all undone commands, that are exactly as they were."""
-    undone = [r for r in played.ours() if r.state is State.UNDONE]
-    fields = [(record, field) for record in undone for field in record.command.inverse.fields]
-    exact = sum(_restored(played, record, field) for record, field in fields)
-    return {"undo_exact": share(exact, len(fields), "fields restored")}
+    """Return the share of fields, over all commands whose undo ended well or failed, that are exactly as they were."""
+    undone = [r for r in played.ours() if r.state in {State.UNDONE, State.UNDO_FAILED}]
+    found = [_restored(played, record, field) for record in undone for field in record.command.inverse.fields]
+    held = [exact for exact in found if exact is not None]
+    return {"undo_exact": share(sum(held), len(held), "fields restored")}
 
 
-def _restored(played: Played, record: CommandRecord, field: FieldUndo) -> bool:
-    """Look at the first document in which our value is gone: it must hold the former value, or be another's write."""
+def _restored(played: Played, record: CommandRecord, field: FieldUndo) -> bool | None:
+    """Tell whether the first document without our value holds the former one; None where ours never got there."""
     query = (
         select(desired_versions.c.document, desired_versions.c.at)
         .where(
@@ -36,6 +36,6 @@ def _restored(played: Played, record: CommandRecord, field: FieldUndo) -> bool:
     values = [DesiredState.model_validate(row.document).value_at(field.path, row.at) for row in rows]
     held = [k for k, value in enumerate(values) if value == field.written]
     if not held:
-        return True  # the write never reached the document
+        return None
     after = values[held[-1] + 1 :]
     return bool(after) and after[0] == field.restore
