@@ -91,7 +91,7 @@ def judge(summary: Summary, guarded: tuple[Guarded, ...] | None = None) -> Verdi
 def write(summary: Summary) -> None:
     """Commit a summary's figures as the new baseline."""
     rows = [
-        Guarded(metric=f.metric, value=round(f.value, 4), better=f.better, tolerance=TOLERANCE[WATCHED[f.metric]])
+        Guarded(metric=f.metric, value=f.value, better=f.better, tolerance=TOLERANCE[WATCHED[f.metric]])
         for f in summary.figures
         if f.metric in WATCHED
     ]

@@ -30,6 +30,7 @@ ROOMS = (
     "evals",
 )
 """Whatever can change a figure."""
+SOURCE = {".py", ".cedar", ".cedarschema", ".yaml", ".sql"}
 
 
 class Header(Frozen):
@@ -61,10 +62,10 @@ def header_of(suite: str, scenarios: Sequence[Scenario], seeds: Sequence[int], s
 
 
 def code_digest() -> Digest:
-    """Return a digest over the source of every room that can change a figure."""
+    """Return a digest over the source, policies and rows of every room that can change a figure."""
     hashed = hashlib.sha256()
     for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
+        for path in sorted(p for p in (ROOT / room).rglob("*") if p.suffix in SOURCE):
             hashed.update(path.relative_to(ROOT).as_posix().encode())
             hashed.update(path.read_bytes())
     return f"sha256:{hashed.hexdigest()}"
@@ -107,10 +108,12 @@ def open_results(path: Path, header: Header, *, fresh: bool) -> tuple[EpisodeRec
 
 
 def write_results(path: Path, results: Results) -> None:
-    """Write a results file whole."""
+    """Write a results file whole: a reader, or a run that is cut off now, finds the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [results.header.model_dump_json(), *(line_of(e) for e in results.episodes)]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    beside.replace(path)
 
 
 def line_of(episode: EpisodeRecord) -> str:
