@@ -123,6 +123,8 @@ def _settled(played: Played) -> bool:
     if director.setting.scenario.good != "recover" or director.next_at < director.ends:
         return False
     now, ours = director.world.now, played.ours()
+    if played.simulated.mesh.cases.live(EnvironmentId(director.world.spec.environment)):
+        return False
     done = [r for r in ours if r.state is State.SUCCEEDED and r.command.kind != "ticket.open"]
     if len(done) < len(director.causes()) or not director.causes():
         return False

@@ -59,19 +59,20 @@ def _flapping(world: World, service: str, rng: np.random.Generator) -> None:
 
 def _alert_storm(world: World, _service: str, rng: np.random.Generator) -> None:
     """A monitoring system gone wrong: alerts on many services within minutes while every reading is as usual."""
-    for number in range(30):
+    for _ in range(30):
         victim = world.layout.services[int(rng.integers(len(world.layout.services)))]
         if victim.external:
             continue
         name = _ALERTS[int(rng.integers(len(_ALERTS)))]
         at_s = world.elapsed_s + float(rng.uniform(0.0, 240.0))
+        fingerprint = f"{rng.integers(1 << 62):016x}"
         labels = {"alertname": name, "service": victim.id, "severity": "critical"}
         for status, after_s in (("firing", 0.0), ("resolved", float(rng.uniform(60.0, 400.0)))):
             world.journal.emit(
                 tenant=victim.tenant, source=f"{SOURCE}/alerts", kind="runtime.alert.v1", subject=f"alert/{name}",
                 at=world.instant(at_s + after_s), deliver_s=at_s + after_s, severity="critical",
                 data=AlertFired.model_validate(
-                    {"alert": name, "status": status, "fingerprint": f"storm-{number}", "labels": labels}
+                    {"alert": name, "status": status, "fingerprint": fingerprint, "labels": labels}
                 ),
             )  # fmt: skip
 
