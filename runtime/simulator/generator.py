@@ -107,6 +107,7 @@ def _services(
             done[layer].append(_one(rng, layer, name, names.team(), owner, done, regions))
     _special(rng, done)
     _connect(rng, done)
+    _cache(rng, done)
     _settle(rng, done, count)
     return tuple(s for rows in done.values() for s in rows)
 
@@ -180,6 +181,25 @@ def _connect(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> No
                 callers[k] = callers[k].model_copy(update={"calls": (*others, call)})
 
 
+def _cache(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> None:
+    """One cache that a store stands behind: the large front reads through it, and nothing else calls that store."""
+    middle, front = done["middle"], done["entry"][len(WORKERS)]
+    k = next((k for k, s in enumerate(middle) if s.cache_hit > 0.0 and not s.pinned_zone), len(middle) - 1)
+    load = {s.id: sum(c.per_request for m in middle for c in m.calls if c.to == s.id) for s in done["store"]}
+    store = min(load, key=lambda s: load[s])
+    # Reads that are work, so that the store is sized for what the cache lets through and for little more.
+    nth = next(i for i, s in enumerate(done["store"]) if s.id == store)
+    done["store"][nth] = done["store"][nth].model_copy(update={"cpu_ms": float(rng.uniform(16.0, 24.0))})
+    for i, other in enumerate(middle):
+        middle[i] = other.model_copy(update={"calls": tuple(c for c in other.calls if c.to != store)})
+    kept = tuple(c for c in middle[k].calls if not c.on_cache_miss)
+    behind = CallSpec(to=store, per_request=float(rng.uniform(2.5, 3.5)), on_cache_miss=True)
+    middle[k] = middle[k].model_copy(update={"cache_hit": float(rng.uniform(0.94, 0.97)), "calls": (*kept, behind)})
+    others = tuple(c for c in front.calls if c.to != middle[k].id)
+    through = CallSpec(to=middle[k].id, per_request=float(rng.uniform(0.8, 1.2)))
+    done["entry"][len(WORKERS)] = front.model_copy(update={"calls": (*others, through)})
+
+
 def _settle(rng: np.random.Generator, done: dict[str, list[ServiceSpec]], count: int) -> None:
     """Spread a large world over its many pools; in small ones everything stays where it was drawn."""
     pools = _pools(count)
@@ -213,7 +233,3 @@ def _special(rng: np.random.Generator, done: dict[str, list[ServiceSpec]]) -> No
     outside = CallSpec(to=done["external"][0].id, per_request=0.5)
     front = done["middle"][pinned]
     change("middle", pinned, calls=(*(c for c in front.calls if c.to != outside.to), outside))
-    if not any(s.cache_hit > 0 for s in done["middle"]):
-        last = done["middle"][-1]
-        missing = tuple(c.model_copy(update={"on_cache_miss": True}) for c in last.calls)
-        change("middle", -1, cache_hit=0.9, calls=missing)
