@@ -25,7 +25,7 @@ USUAL_RESENT = 0.0006
 def inner_rows(world: World, service: ServiceSpec, steps: Ints) -> list[Row]:
     """The inner metrics of one of the platform's services."""
     columns = world.layout.columns(service.id)
-    rows: list[Row] = [("cpu_throttled", "saturation", "ratio", "avg", _throttled(world, steps, columns))]
+    rows: list[Row] = [("cpu_periods_throttled", "saturation", "ratio", "avg", _throttled(world, steps, columns))]
     rows.append(("tcp_retransmits", "other", "ratio", "avg", _resent(world, service, steps)))
     if service.archetype == "database":
         rows += _store_rows(world, steps, columns)
@@ -56,8 +56,8 @@ def _store_rows(world: World, steps: Ints, columns: list[int]) -> list[Row]:
         ("lock_waiters", "other", "1", "avg", _told(world, "waiters", waiters, steps, home, 0.6)),
     ]
     if len(columns) > 1:
-        lag = world.gauges.read("replication_lag_s", columns[1], steps, USUAL_LAG_S)
-        rows.append(("replication_lag_s", "other", "s", "max", _told(world, "lag", lag, steps, home, 0.5)))
+        lag = world.gauges.read("replica_lag_s", columns[1], steps, USUAL_LAG_S)
+        rows.append(("replica_lag_s", "other", "s", "max", _told(world, "lag", lag, steps, home, 0.5)))
     return rows
 
 

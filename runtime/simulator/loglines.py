@@ -103,14 +103,14 @@ KINDS: tuple[_Kind, ...] = (
           per_replica=True),
     _Kind("session <*> still waits for a row lock of transaction <*> after <*> ms", "warning", "lock_waiters",
           _times(0.2), _locked),
-    _Kind("answer of the standby refused: it is <*> ms behind", "warning", "replication_lag_s", _times(1.0), _millis),
+    _Kind("answer of the standby refused: it is <*> ms behind", "warning", "replica_lag_s", _times(1.0), _millis),
     _Kind("write failed: no space left on device", "error", "disk_used", _times(1.0), _nothing),
 )  # fmt: skip
 MAX_LINES_PER_STEP = 20
 # People wait about ten seconds for a page (Nielsen, 1993), and one request in two thousand is a reload.
 USUAL_PATIENCE_S, RELOADED = 10.0, 0.0005
 # A disk says that it is full when it is; readers complain of a replica that is half a minute behind.
-SAID_FROM = {"disk_used": 0.999, "replication_lag_s": 30.0}
+SAID_FROM = {"disk_used": 0.999, "replica_lag_s": 30.0}
 
 
 def logs(world: World, start: datetime, split: datetime, end: datetime) -> tuple[LogPattern, ...]:
@@ -186,7 +186,7 @@ def _counts(world: World, service: ServiceSpec, kind_index: int, steps: Ints) ->
         value = np.ones_like(rate)
     elif kind.channel == "memory":
         value = history.truth("memory_mib", steps, columns) / world.live.services[service.id].memory_mib
-    elif kind.channel in {"disk_used", "replication_lag_s"}:
+    elif kind.channel in {"disk_used", "replica_lag_s"}:
         value = _refused(world, kind.channel, steps, columns)
     elif kind.channel == "lock_waiters":
         value = history.rarely(kind.channel, steps, columns) / np.maximum(rate, 1e-9)

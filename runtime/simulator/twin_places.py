@@ -34,7 +34,7 @@ def stopped(pack: EvidencePack, layout: Layout) -> Floats:
     limits = layout.plant.burst.copy()
     for column, service in enumerate(layout.rows):
         used = newest(pack, service.address, "cpu_utilisation")
-        if newest(pack, service.address, "cpu_throttled") >= THROTTLED and 0.0 < used < limits[column]:
+        if newest(pack, service.address, "cpu_periods_throttled") >= THROTTLED and 0.0 < used < limits[column]:
             limits[column] = used
     return limits
 
@@ -69,7 +69,7 @@ def _way(span: SpanStats) -> tuple[float, float, float]:
 def confine(pack: EvidencePack, layout: Layout, fitted: Fitted, before: Fitted) -> None:
     """Put a store's failures where its copy is behind; where it is written to it fails as it did before."""
     for store in pack.topology.data_stores:
-        if store.id not in layout.service_index or newest(pack, f"service/{store.id}", "replication_lag_s") < STALE_S:
+        if store.id not in layout.service_index or newest(pack, f"service/{store.id}", "replica_lag_s") < STALE_S:
             continue
         columns = layout.columns(store.id)
         behind = [c for c in columns if layout.regions[int(layout.region_of[c])] == store.replica_region]

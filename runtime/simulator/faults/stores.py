@@ -91,7 +91,7 @@ def _lag_draw(world: World, rng: np.random.Generator) -> Draw:
 def _fall_behind(world: World, draw: Draw) -> None:
     column = world.layout.columns(draw.names["service"])[1]
     per_step = draw.numbers["per_s"] * world.spec.step_s
-    world.gauges.tell("replication_lag_s", column, Ramp(world.history.count, USUAL_LAG_S, per_step))
+    world.gauges.tell("replica_lag_s", column, Ramp(world.history.count, USUAL_LAG_S, per_step))
     world.processes[draw.fault] = _Stale(world, draw, column)
 
 
@@ -108,7 +108,7 @@ class _Stale:
         if now_s < self.next_s:
             return
         self.next_s = now_s + LOOK_S
-        lag = self.world.gauges.now("replication_lag_s", self.column, self.world.history.count, USUAL_LAG_S)
+        lag = self.world.gauges.now("replica_lag_s", self.column, self.world.history.count, USUAL_LAG_S)
         stale = self.draw.numbers["fresh"] * (1.0 - float(np.exp(-lag / STALE_S)))
         self.world.live.modifiers[self.draw.fault] = (Modifier("error_share", (self.column,), add=stale),)
         self.world.live.dirty = True
@@ -117,9 +117,9 @@ class _Stale:
 def _catch_up(world: World, draw: Draw) -> None:
     """It applies what it missed several times as fast as it is written."""
     column, step = world.layout.columns(draw.names["service"])[1], world.history.count
-    lag = world.gauges.now("replication_lag_s", column, step, USUAL_LAG_S)
+    lag = world.gauges.now("replica_lag_s", column, step, USUAL_LAG_S)
     drain = Ramp(step, lag, per_step=-5.0 * world.spec.step_s, least=USUAL_LAG_S)
-    world.gauges.tell("replication_lag_s", column, drain)
+    world.gauges.tell("replica_lag_s", column, drain)
     world.processes.pop(draw.fault, None)
     lift(world, draw)
 

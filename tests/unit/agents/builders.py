@@ -39,9 +39,9 @@ KINDS: Mapping[str, tuple[SignalKind, str, str]] = {
     "ready": ("availability", "1", "avg"),
     "lock_waiters": ("other", "1", "avg"),
     "oldest_transaction_s": ("other", "s", "max"),
-    "replication_lag_s": ("other", "s", "max"),
+    "replica_lag_s": ("other", "s", "max"),
     "disk_used": ("saturation", "ratio", "avg"),
-    "cpu_throttled": ("saturation", "ratio", "avg"),
+    "cpu_periods_throttled": ("saturation", "ratio", "avg"),
     "tcp_retransmits": ("other", "ratio", "avg"),
     "restarts": ("other", "1", "sum"),
 }
@@ -58,9 +58,9 @@ QUIET: Mapping[str, float] = {
 INNER: Mapping[str, float] = {
     "lock_waiters": 0.2,
     "oldest_transaction_s": 0.3,
-    "replication_lag_s": 0.4,
+    "replica_lag_s": 0.4,
     "disk_used": 0.4,
-    "cpu_throttled": 0.02,
+    "cpu_periods_throttled": 0.02,
     "tcp_retransmits": 0.0006,
 }
 """What exporters tell of the inside; only services that a test moves have it."""

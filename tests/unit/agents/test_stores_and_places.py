@@ -52,7 +52,7 @@ def test_a_busy_store_with_a_lock_queue_is_first_of_all_busy():
 
 
 async def test_readers_of_a_lagging_replica_are_led_to_where_is_written():
-    maker = PackMaker().move(DB, "replication_lag_s", (-2, 60.0), (0, 150.0)).move(DB, "error_rate", (-2, 0.2))
+    maker = PackMaker().move(DB, "replica_lag_s", (-2, 60.0), (0, 150.0)).move(DB, "error_rate", (-2, 0.2))
     maker.move(WEB, "error_rate", (-2, 0.05))
     maker.regions, maker.kind = ("west", "north"), "errors"
     maker.stores = (DataStore(id="db", tenant=ACME, engine="postgres", region="west", replica_region="north"),)
@@ -73,7 +73,7 @@ async def test_a_full_disk_ends_in_a_ticket_even_beside_a_release():
 
 
 async def test_a_stopped_service_is_given_a_wider_limit_and_a_busy_one_is_not_called_stopped():
-    maker = slow(PackMaker().move(CHECKOUT, "cpu_throttled", (-2, 1.0)), CHECKOUT, WEB)
+    maker = slow(PackMaker().move(CHECKOUT, "cpu_periods_throttled", (-2, 1.0)), CHECKOUT, WEB)
     maker.move(CHECKOUT, "cpu_utilisation", (-2, 0.3))
     done = await sre(maker.build())
     assert best(done.diagnosis) == (CHECKOUT, "cpu_throttle")
@@ -134,7 +134,7 @@ def test_every_claim_about_a_way_or_a_level_is_recomputed():
     claim = next(c for h in diagnose(pack).hypotheses for c in h.supporting if "on the way" in c.text)
     assert check(claim, pack)
     assert not check(claim.model_copy(update={"text": claim.text.replace("20 of 60", "50 of 60")}), pack)
-    stopped = slow(PackMaker().move(CHECKOUT, "cpu_throttled", (-2, 1.0)), CHECKOUT).build()
+    stopped = slow(PackMaker().move(CHECKOUT, "cpu_periods_throttled", (-2, 1.0)), CHECKOUT).build()
     level = next(c for h in diagnose(stopped).hypotheses for c in h.supporting if "is at" in c.text)
     assert check(level, stopped)
     assert not check(level.model_copy(update={"text": level.text.replace("usually 0.5", "usually 0.9")}), stopped)

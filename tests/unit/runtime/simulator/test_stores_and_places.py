@@ -103,7 +103,7 @@ def test_a_stopped_service_looks_modest_to_its_autoscaler(world: World):
     service = drawn.names["service"]
     replicas = max(series(world, service, "replicas_desired"))
     run(world, 8)
-    assert min(series(world, service, "cpu_throttled", 2)) > 0.5
+    assert min(series(world, service, "cpu_periods_throttled", 2)) > 0.5
     assert max(series(world, service, "cpu_utilisation", 2)) < 0.6
     assert max(series(world, service, "replicas_desired", 2)) <= replicas
 
@@ -126,7 +126,7 @@ def test_a_replica_that_lags_fails_readers_in_its_region_only(world: World):
     failed = world.history.recent("own_failed", columns)
     assert failed[1] > 0.1
     assert failed[0] < 0.01
-    assert min(series(world, drawn.names["service"], "replication_lag_s", 2)) > 100.0
+    assert min(series(world, drawn.names["service"], "replica_lag_s", 2)) > 100.0
 
 
 @pytest.mark.parametrize("name", NETWORK)
