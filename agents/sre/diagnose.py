@@ -42,15 +42,19 @@ RULES: tuple[Callable[[Case], list[Suspect]], ...] = (
 # Below even odds a hypothesis is a guess: nothing is done on it.
 CAUSE = 0.5
 MAX_HYPOTHESES = 6
+# Nobody is certain from telemetry alone.
+MOST = 0.99
+# What the rules reason out is too timid at both ends. Slope of the log odds on random worlds, seeds 0 to 4: 0.9 over
+# first hypotheses before the rules were mended, 1.4 after, 1.9 and more over all; the middle.
+SHARPER = 1.3
 
 
 def diagnose(pack: EvidencePack) -> Diagnosis:
     """Return ranked hypotheses; `healthy` when nothing is out of range, `unresolved` when none convinces."""
     case = open_case(pack)
     suspects = sorted((s for rule in RULES for s in rule(case)), key=lambda s: (-s.strength, s.entity, s.fault_class))
-    hypotheses = tuple(
-        found for s in _one_per_cause(suspects)[:MAX_HYPOTHESES] if (found := _hypothesis(s, suspects, pack)).supporting
-    )
+    told = [_hypothesis(s, suspects, pack) for s in _one_per_cause(suspects)[:MAX_HYPOTHESES]]
+    hypotheses = tuple(sorted((h for h in told if h.supporting), key=lambda h: -h.confidence))
     ranked = case.ranking.ranked
     if not hypotheses and not ranked:
         return Diagnosis(verdict="healthy", summary="nothing is significantly out of its usual range", gaps=pack.gaps)
@@ -81,12 +85,19 @@ def _hypothesis(suspect: Suspect, rivals: list[Suspect], pack: EvidencePack) -> 
     doubt = 0.25 * rival if rival < suspect.strength else 0.25 + 0.5 * (rival - suspect.strength)
     against = 0.1 * len(suspect.contradicting)
     missing = 0.1 if pack.gaps else 0.0
+    reasoned = min(max(suspect.strength * (1.0 - doubt) - against - missing, 0.0), MOST)
     return Hypothesis(
         entity=suspect.entity,
         fault_class=suspect.fault_class,
         statement=suspect.statement,
-        confidence=min(max(suspect.strength * (1.0 - doubt) - against - missing, 0.0), 0.99),
+        confidence=_calibrated(reasoned),
         score=suspect.strength,
         supporting=tuple(c for c in suspect.supporting if check(c, pack)),
         contradicting=tuple(c for c in suspect.contradicting if check(c, pack)),
     )
+
+
+def _calibrated(reasoned: float) -> float:
+    """Return the odds to the power that makes them come true (Platt scaling without an offset: even stays even)."""
+    true, false = reasoned**SHARPER, (1.0 - reasoned) ** SHARPER
+    return min(true / (true + false), MOST)
