@@ -16,7 +16,7 @@ LASTING = [f.name for f in HURTING if not f.self_heals]
 # Of a lost region's users each tenant's are moved by a command of their own: tested with the other places.
 RECOVERABLE = [f.name for f in HURTING if f.ending == "recover" and f.name != "region_loss"]
 # A leak needs time to fill memory, users to become many, a disk to fill; everything else shows within minutes.
-SHOWS_AFTER = {"deploy_leak": 16, "quota_hit": 14, "disk_full": 10}
+SHOWS_AFTER = {"deploy_leak": 16, "slow_ramp": 34, "quota_hit": 14, "disk_full": 10}
 
 
 def strike(world: World, name: str, seed: int = 1) -> tuple[faults.Draw, faults.Truth]:
