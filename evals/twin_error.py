@@ -5,21 +5,19 @@ commands and decoys apart.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
 from domain.commands import Prediction, Quantity
+from domain.errors import Invalid
 from domain.ports import Rehearsal
-from evals.twin_cases import HORIZON_S, QUANTITIES, Lived, WorldKind, lived
+from evals.twin_cases import HORIZON_S, Lived, WorldKind, lived
 from runtime.simulator import faults
-from runtime.simulator.twin import Twin
-
-# Below these a change matters to nobody: half a point of attainment or errors, 5 ms, a cent and a gram an hour.
-MATTERS = {"slo_attainment": 0.005, "latency_p95_ms": 5.0, "error_rate": 0.005, "cost_usd_per_hour": 0.01,
-           "carbon_g_per_hour": 1.0}  # fmt: skip
+from runtime.simulator.twin import FIT_BOUND, Drawn, Twin
+from runtime.simulator.twin_intervals import MATTERS, NAMES, Group, Name, Reach, group_of, learned, scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +49,17 @@ def measure(
     seeds: Iterable[int], names: Sequence[str] = (), *, world: WorldKind = "foreign", twin: Rehearsal | None = None
 ) -> list[Case]:
     """Predict and live through the commands of every fault that agents are to answer (or of `names`)."""
-    wanted = names or [f.name for f in faults.FAULTS if f.domain == "sre"]
     asked = twin or Twin()
     return [
         Case(one, asked.rehearse(one.pack, one.proposal, horizon_s=HORIZON_S))
-        for seed in seeds for name in wanted for one in lived(name, seed, world)
-    ]  # fmt: skip
+        for one in situations(seeds, names, world)
+    ]
 
 
 def errors(cases: Sequence[Case]) -> list[Error]:
     """Bias, mean absolute error, direction, coverage and width per quantity over what was predicted."""
     found: list[Error] = []
-    for name in QUANTITIES:
+    for name in NAMES:
         pairs = [(q, c.lived.true[name]) for c in cases if (q := _quantity(c.prediction, name)) is not None]
         if not pairs:
             continue
@@ -77,6 +74,35 @@ def errors(cases: Sequence[Case]) -> list[Error]:
             )
         )  # fmt: skip
     return found
+
+
+def situations(seeds: Iterable[int], names: Sequence[str] = (), world: WorldKind = "foreign") -> Iterator[Lived]:
+    """Every command of every fault that the SRE agent is to answer (or of `names`), lived through."""
+    wanted = names or [f.name for f in faults.FAULTS if f.domain == "sre"]
+    return (one for seed in seeds for name in wanted for one in lived(name, seed, world))
+
+
+def calibrate(cases: Iterable[Lived]) -> dict[tuple[Group, Name], Reach]:
+    """The reach of the twin's intervals, learned from how wrong its draws were where its fit is good enough."""
+    scores: dict[tuple[Group, Name], list[float]] = {}
+    for one in cases:
+        try:
+            drawn = Twin().draw(one.pack, one.proposal, horizon_s=HORIZON_S)
+        except Invalid:
+            continue
+        if drawn.quality >= FIT_BOUND:
+            for name in NAMES:
+                group, score = _score(drawn, name, one.true[name])
+                scores.setdefault((group, name), []).append(score)
+    return {key: learned(np.array(values)) for key, values in sorted(scores.items())}
+
+
+def _score(drawn: Drawn, name: Name, true: float) -> tuple[Group, float]:
+    """How many scales the truth is off, to within what matters."""
+    change, without = getattr(drawn.change, name), getattr(drawn.without, name)
+    gap = true - float(np.median(change))
+    beyond = np.sign(gap) * max(0.0, abs(gap) - MATTERS[name])
+    return group_of(drawn.basis, name, change), float(beyond / scale(name, change, without))
 
 
 def covers(predicted: Quantity, true: float, matters: float) -> bool:
@@ -94,9 +120,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--world", choices=get_args(WorldKind), default="foreign")
+    parser.add_argument("--calibrate", action="store_true", help="print the table of twin_intervals instead")
     parser.add_argument("faults", nargs="*", help="only these")
     asked = parser.parse_args()
-    cases = measure(range(asked.first, asked.first + asked.seeds), asked.faults, world=asked.world)
+    seeds = range(asked.first, asked.first + asked.seeds)
+    if asked.calibrate:
+        for (group, name), reach in calibrate(situations(seeds, asked.faults, asked.world)).items():
+            print(f'    ("{group}", "{name}"): Reach({reach.below:.2f}, {reach.above:.2f}),')
+        return
+    cases = measure(seeds, asked.faults, world=asked.world)
     for case in cases:
         print(told(case))
     for title, right in (("right commands", True), ("decoys", False)):
@@ -122,7 +154,7 @@ def told(case: Case) -> str:
         return f"{start}  unknown: {prediction.note}"
     rows = [
         f"{name[:5]} {q.value:+.3g} [{q.low:+.3g}, {q.high:+.3g}] true {one.true[name]:+.3g}"
-        for name in QUANTITIES if (q := _quantity(prediction, name)) is not None
+        for name in NAMES if (q := _quantity(prediction, name)) is not None
     ]  # fmt: skip
     return "  ".join([start, *rows])
 

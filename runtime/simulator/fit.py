@@ -54,6 +54,8 @@ class Fitted:
     """Desired replicas that nothing is bringing back."""
     failing: Floats
     """Observed failures, however caused: what callers retry from the first step on."""
+    strange: Floats
+    """Log ratio of fitted to read p95, as a distance: what the model cannot make this service do."""
     quality: float
     """Share of the variance over services of log p95 and of load that the fitted plant explains."""
 
@@ -103,6 +105,7 @@ def fit(
         desired=desired,
         missing=np.zeros(layout.size),
         failing=np.array([_or(r.errors, 0.0) for r in read]),
+        strange=np.zeros(layout.size),
         quality=0.0,
     )
     inherited = full | np.array([r.moving for r in read])
@@ -266,6 +269,9 @@ def _moments(p50_ms: Floats, p95_ms: Floats) -> tuple[Floats, Floats]:
 def _quality(plant: Plant, fitted: Fitted, read: list[Reading], owner: Ints) -> float:
     """R2 over services of log p95 and of log rate, the smaller: the plant as fitted against what was read."""
     seen = _settle(plant, fresh_state(plant, fitted), fitted)
+    slow_s = _mean(seen.latency_p95_ms, seen.request_rate, owner) / 1000.0
+    fitted.strange = np.array([abs(np.log(max(r.p95_s, 1e-6) / s)) if r.complete else 0.0
+                               for r, s in zip(read, slow_s, strict=True)])  # fmt: skip
     first = np.zeros(len(owner), dtype=np.bool_)
     first[np.unique(owner, return_index=True)[1]] = True
     known = np.array([r.complete and r.rate > 0.0 for r in read]) & first
@@ -274,7 +280,7 @@ def _quality(plant: Plant, fitted: Fitted, read: list[Reading], owner: Ints) -> 
     p95 = np.array([max(r.p95_s, 1e-6) for r in read])[known]
     rate = np.array([max(r.rate, 1e-6) for r in read])[known]
     shown = _total(seen.request_rate, owner)[known]
-    slow = _r2(np.log(p95), np.log(_mean(seen.latency_p95_ms, seen.request_rate, owner)[known] / 1000.0))
+    slow = _r2(np.log(p95), np.log(slow_s[known]))
     return max(0.0, min(slow, _r2(np.log(rate), np.log(np.maximum(shown, 1e-6)))))
 
 

@@ -19,7 +19,7 @@ from runtime.simulator.live import Live, Traits
 from runtime.simulator.queueing import Floats
 from runtime.simulator.streams import stream
 from runtime.simulator.twin_effects import Effect, effect_of
-from runtime.simulator.twin_intervals import Basis, Name, quantity
+from runtime.simulator.twin_intervals import Basis, Name, group_of, quantity
 from runtime.simulator.twin_model import bursts, picture, region_shares, usd_per_core_hour
 from runtime.simulator.twin_places import confine, disturb, stopped
 from runtime.simulator.twin_run import Guesses, Run, Totals, compare
@@ -27,6 +27,12 @@ from runtime.simulator.windowed import RECENT, latest, quiet_minutes, read_windo
 
 # A twin that explains less than 60 % of what it was fitted on is not asked about what it was not.
 FIT_BOUND = 0.6
+LEVELS: tuple[Name, ...] = ("slo_attainment", "latency_p95_ms", "error_rate")
+# A p95 fitted four times too high or low at the service in question explains nothing of it; twice, half. What
+# predicts no change there does not rest on that.
+STRANGE = float(np.log(4.0))
+# Below it intervals widen in proportion, up to tenfold.
+LEAST_FIT = FIT_BOUND / 10.0
 DRAWS = 12
 # Four waves of half a minute to a minute; what is read before is a mixture of two versions.
 ROLLED_OUT = timedelta(minutes=3)
@@ -68,10 +74,11 @@ class Twin:
             drawn = self.draw(pack, proposal, horizon_s=horizon_s)
         except Invalid as reason:
             return Prediction(known=False, horizon_s=horizon_s, note=str(reason))
+        doubt = max(1.0, FIT_BOUND / max(drawn.quality, LEAST_FIT))
         note = "" if drawn.quality >= FIT_BOUND else f"fit {drawn.quality:.2f} is below {FIT_BOUND}"
 
         def told(name: Name) -> Quantity:
-            return quantity(drawn.basis, name, getattr(drawn.change, name), getattr(drawn.without, name))
+            return quantity(drawn.basis, name, getattr(drawn.change, name), getattr(drawn.without, name), doubt=doubt)
 
         return Prediction(
             known=not note, horizon_s=horizon_s, entity=drawn.entity, fit=round(drawn.quality, 3), note=note,
@@ -85,8 +92,10 @@ class Twin:
         effect = effect_of(pack, proposal)
         fitted = self._fit(pack, effect)
         focus = _focus(pack, proposal, fitted.layout)
-        quality = fitted.fitted.quality
         without, change = self._compare(fitted, effect, focus, horizon_s)
+        quality, here = fitted.fitted.quality, 1.0 - float(fitted.fitted.strange[focus].max()) / STRANGE
+        if any(group_of("modelled", n, getattr(change, n)) == "modelled" for n in LEVELS):
+            quality = max(0.0, min(quality, here))
         entity = fitted.layout.rows[focus[0]].address
         return Drawn(entity, quality, "measured" if effect.as_before else "modelled", without, change)
 
