@@ -29,7 +29,7 @@ def throttling(case: Case) -> list[Suspect]:
         suffers = [m for role in ("latency", "errors") if (m := case.moves.rose(entity, role)) is not None]
         support = (claims.moved(throttled), claims.level(cpu), *(claims.moved(m) for m in suffers))
         strength = 0.75 + 0.2 * bool(suffers) + 0.1 * case.lead(entity)
-        statement = f"{entity} is held at {cpu.now:.0%} of the CPU it requests"
+        statement = f"{entity} is held at {cpu.latest:.0%} of the CPU it requests"
         found.append(Suspect(entity, "cpu_throttle", strength, statement, support, against))
     return found
 
