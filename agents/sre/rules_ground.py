@@ -21,7 +21,7 @@ def throttling(case: Case) -> list[Suspect]:
     found: list[Suspect] = []
     for entity in sorted(case.moves.by_entity):
         throttled, cpu = case.moves.rose(entity, "throttled"), case.moves.of(entity, "cpu")
-        if throttled is None or cpu is None or throttled.now < THROTTLED or max(cpu.now, cpu.extreme) >= BUSY:
+        if throttled is None or cpu is None or throttled.latest < THROTTLED or max(cpu.now, cpu.extreme) >= BUSY:
             continue
         grew = demand_grew(case, entity)
         traffic = case.moves.of(entity, "traffic")
