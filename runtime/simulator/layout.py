@@ -137,4 +137,5 @@ def _healthy_plant(spec: WorldSpec, rows: list[ServiceSpec], graph: CallGraph, c
         surge_queue=np.zeros(size),
         serial_ms=np.zeros(size),
         background_cores=np.zeros(size),
+        undisturbed=True,
     )

@@ -74,7 +74,10 @@ def _season_draw(world: World, rng: np.random.Generator) -> Draw:
 
 def _trend(world: World, draw: Draw) -> None:
     columns = tuple(world.layout.columns(draw.names["service"]))
-    world.demand.trends[f"{draw.fault}/{draw.names['service']}"] = Trend(columns, since=world.now, **draw.numbers)
+    world.demand.trends[f"{draw.fault}/{draw.names['service']}"] = Trend(
+        columns, since=world.now, growth_per_day=draw.numbers.get("growth_per_day", 0.0),
+        later_h=draw.numbers.get("later_h", 0.0), swing=draw.numbers.get("swing", 1.0),
+    )  # fmt: skip
 
 
 def _untrend(world: World, draw: Draw) -> None:
