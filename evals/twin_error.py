@@ -69,7 +69,7 @@ def errors(cases: Sequence[Case]) -> list[Error]:
             Error(
                 quantity=name, cases=len(pairs), bias=float(gaps.mean()), mean_absolute=float(np.abs(gaps).mean()),
                 right_direction=float(np.mean([q.value * true > 0.0 for q, true in moved])) if moved else 1.0,
-                covered=float(np.mean([covers(q, true, MATTERS[name]) for q, true in pairs])),
+                covered=float(np.mean([q.low <= true <= q.high for q, true in pairs])),
                 width=float(np.median([q.high - q.low for q, _ in pairs])),
             )
         )  # fmt: skip
@@ -103,11 +103,6 @@ def _score(drawn: Drawn, name: Name, true: float) -> tuple[Group, float]:
     gap = true - float(np.median(change))
     beyond = np.sign(gap) * max(0.0, abs(gap) - MATTERS[name])
     return group_of(drawn.basis, name, change), float(beyond / scale(name, change, without))
-
-
-def covers(predicted: Quantity, true: float, matters: float) -> bool:
-    """Tell whether the interval contains the truth, to within a change that matters to nobody."""
-    return predicted.low - matters <= true <= predicted.high + matters
 
 
 def _quantity(prediction: Prediction, name: str) -> Quantity | None:

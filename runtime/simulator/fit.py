@@ -15,6 +15,7 @@ from runtime.simulator.layout import Layout
 from runtime.simulator.live import Live
 from runtime.simulator.physics import GC_COST, GC_FROM, SLOT_LIMIT, advance
 from runtime.simulator.plant import Plant, PlantState, Readings
+from runtime.simulator.prepared import Prepared
 from runtime.simulator.queueing import Z95, Floats, attempts_until_success
 from runtime.simulator.windowed import Reading
 
@@ -220,9 +221,10 @@ def _calibrate(plant: Plant, fitted: Fitted, read: list[Reading], fixed: Flags, 
 
 
 def _settle(plant: Plant, state: PlantState, fitted: Fitted) -> Readings:
+    ready = Prepared(plant)
     for _ in range(SETTLE - 1):
-        advance(plant, state, fitted.demand, STEP_S)
-    return advance(plant, state, fitted.demand, STEP_S)
+        advance(plant, state, fitted.demand, STEP_S, ready)
+    return advance(plant, state, fitted.demand, STEP_S, ready)
 
 
 def _leaked_slots(plant: Plant, read: list[Reading], served: Floats, ready: Floats) -> Floats:

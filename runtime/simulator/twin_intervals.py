@@ -75,13 +75,13 @@ def scale(name: Name, change: Floats, without: Floats) -> float:
 
 
 def quantity(basis: Basis, name: Name, change: Floats, without: Floats, *, doubt: float = 1.0) -> Quantity:
-    """The median of the draws with its 90 % interval.
+    """The median of the draws with its 90 % interval, which is never narrower than what matters to anybody.
 
     `without`: the level when nothing is done, per draw. `doubt` widens what rests on a poor fit.
     """
     value, reach = float(np.median(change)), REACH[group_of(basis, name, change), name]
-    one = doubt * scale(name, change, without)
-    return Quantity(value=value, low=value - reach.below * one, high=value + reach.above * one)
+    one, least = doubt * scale(name, change, without), MATTERS[name]
+    return Quantity(value=value, low=value - least - reach.below * one, high=value + least + reach.above * one)
 
 
 def learned(scores: Floats) -> Reach:

@@ -13,6 +13,7 @@ from runtime.simulator.layout import Layout
 from runtime.simulator.live import Live, Scaling
 from runtime.simulator.physics import advance
 from runtime.simulator.plant import Plant, Readings
+from runtime.simulator.prepared import Prepared
 from runtime.simulator.pricing import FULL_W_PER_CORE, IDLE_W_PER_CORE, PUE
 from runtime.simulator.queueing import Floats
 from runtime.simulator.stacking import stacked
@@ -96,6 +97,7 @@ def compare(shared: Run, guesses: Guesses, arm: Arm, horizon_s: int) -> tuple[To
     sides = [Side(shared.live, nothing_or, layout) for nothing_or in (Arm(), arm)]
     waves = np.zeros(draws)
     plant = _plant(sides, guesses, waves)
+    ready = Prepared(plant)
     state = fresh_state(plant, fitted, copies=ARMS * draws)
     desired = np.tile(fitted.desired, (ARMS, draws, 1))
     fleet = Fleet(
@@ -109,10 +111,11 @@ def compare(shared: Run, guesses: Guesses, arm: Arm, horizon_s: int) -> tuple[To
         now = sides[COMMAND].wave(at_s, guesses.startup_s)
         if (now != waves).any():
             plant, waves = _plant(sides, guesses, now), now
+            ready = Prepared(plant)
         state.ready = fleet.step(k).ravel()
         demand = fitted.demand * shares * guesses.demand[k]
         demand[COMMAND] = arm.admitted(demand[COMMAND], layout)
-        readings = advance(plant, state, demand.ravel(), STEP_S)
+        readings = advance(plant, state, demand.ravel(), STEP_S, ready)
         if at_s % SCALING_INTERVAL_S == 0:
             fleet.scale(readings.cpu_cores.reshape(shape), plant.cores.reshape(shape), scaling)
         requested = fleet.desired * plant.cores.reshape(shape)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runtime.simulator.twin_intervals import NAMES, REACH, Reach, group_of, learned, quantity, scale
+from runtime.simulator.twin_intervals import MATTERS, NAMES, REACH, Reach, group_of, learned, quantity, scale
 
 
 def test_a_learned_reach_holds_nine_truths_in_ten_that_it_never_met():
@@ -36,7 +36,8 @@ def test_draws_that_agree_leave_room_for_the_model():
 def test_doubt_widens():
     change, without = np.linspace(-0.5, -0.3, 12), np.full(12, 0.6)
     sure, unsure = (quantity("measured", "error_rate", change, without, doubt=d) for d in (1.0, 3.0))
-    assert unsure.high - unsure.low == pytest.approx(3.0 * (sure.high - sure.low))
+    beyond = 2.0 * MATTERS["error_rate"]
+    assert unsure.high - unsure.low - beyond == pytest.approx(3.0 * (sure.high - sure.low - beyond))
 
 
 def test_what_changes_nothing_is_compared_with_its_like():
