@@ -108,6 +108,11 @@ class Incidents:
         opened = tuple(self._open(connection, topology, near, group, rows) for group in _groups(near, rest))
         return Settled(opened=opened, closed=_close_quiet(connection, environment, at), joined=joined)
 
+    def stands(self, connection: Connection, incident: Incident, at: datetime) -> bool:
+        """Tell whether any symptom of the incident is still told of, those that joined late among them."""
+        rows = store.load_symptoms(connection, incident.environment)
+        return any(s.incident == incident.id and s.stands(at) for s in rows)
+
     def set_status(
         self, connection: Connection, tenant: TenantId, incident: IncidentId, status: IncidentStatus
     ) -> Incident:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from domain.catalogue import LessonLearned, OutcomeRecorded
 from domain.commands import CommandRecord, Prediction, Quantity, State
 from domain.events import Dimensions, OutgoingEvent
@@ -94,11 +96,20 @@ class Feedback:
                     actor=AUTOMATIC, body=change.model_dump(mode="json"),
                 )  # fmt: skip
                 self.audit.append(connection, entry)
-            status = _status_after(record)
+            status = self._status_after(connection, record, incident)
             # one that went quiet meanwhile is closed: how its last command ended is recorded, and opens nothing again
             if incident is not None and incident.status != "closed" and status is not None:
                 self.incidents.set_status(connection, incident.tenant, incident.id, status)
         return Closed(outcome, lesson)
+
+    def _status_after(
+        self, connection: Connection, record: CommandRecord, incident: Incident | None
+    ) -> IncidentStatus | None:
+        """A fix that held resolves its incident, unless part of it still stands: that has another cause."""
+        status = _status_after(record)
+        if status == "resolved" and incident is not None:
+            return "open" if self.incidents.stands(connection, incident, self.clock.now()) else status
+        return status
 
     def _outcome(self, record: CommandRecord, verification: Verification | None) -> Outcome:
         command = record.command

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from agents.spec import Candidate
 from agents.sre.drafts import Draft
-from agents.sre.fixes_places import around_network, away_from_replica, end_session, out_of_region, wider_limit
+from agents.sre.fixes_places import SHIFT_S, around_network, away_from_replica, end_session, out_of_region, wider_limit
 from agents.sre.moves import Moves
 from agents.sre.rules_ground import pending
 from agents.sre.rules_load import BUSY
@@ -19,10 +19,10 @@ from domain.tenancy import Quota
 HEADROOM = 1.25
 # A throttled tenant keeps ten percent above what it usually sends.
 THROTTLE_SLACK = 1.1
-THROTTLE_S = 3600
+# A change of demand lasts about as long; a shift at work, after which people look anew.
+THROTTLE_S = 4 * 3600
 # A queue drains while less comes in than is served; a quarter of an hour outlasts any that users still wait behind.
 DRAINING, DRAIN_S = 0.9, 900
-SHIFT_S = 3600
 # Where half of what comes would still be turned away, turning it away costs less than half of a solution.
 BEYOND_QUOTA = 2.0
 
