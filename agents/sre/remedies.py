@@ -140,14 +140,23 @@ def _heals(draft: Draft) -> Remedies | None:
 
 
 def _over(case: Case) -> bool:
-    """Tell whether every entity that showed symptoms is back at its usual level."""
-    moves = [
+    """Tell whether what showed symptoms is back at its usual level; what was never seen to leave it tells nothing."""
+    return _calm(case) and any(move.rose or move.fell for move in _pains(case))
+
+
+def _calm(case: Case) -> bool:
+    """Tell whether every entity that was reported is at its usual level now."""
+    moves = _pains(case)
+    return bool(moves) and all(_usual(move) for move in moves)
+
+
+def _pains(case: Case) -> list[Move]:
+    return [
         move
         for entity in case.pack.incident.entities
         for role in ("latency", "errors", "ready")
         if (move := case.moves.of(entity, role)) is not None
     ]
-    return bool(moves) and all(_usual(move) for move in moves)
 
 
 def _usual(move: Move) -> bool:
@@ -177,7 +186,7 @@ def _unresolved(pack: EvidencePack, diagnosis: Diagnosis, attempt: int) -> Remed
     if pack.at - pack.incident.opened_at < SECOND_LOOK:
         return Remedies(wait_s=LOOK_AGAIN_S, reason=diagnosis.summary)
     case = open_case(pack)
-    if _over(case):
+    if _calm(case):
         return Remedies(wait_s=LOOK_AGAIN_S, reason="the symptoms are gone")
     best = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
     blamed = diagnosis.ranked[0][0] if diagnosis.ranked else pack.symptom

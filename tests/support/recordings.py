@@ -23,7 +23,7 @@ def _metric_rows(rng, rows: int, cause: str | None = None, metric: str = "", beg
     hit |= {caller for caller, callee in CALLS if callee in hit}
     found = []
     for number in range(rows):
-        struck = cause is not None and begin <= number < begin + 3
+        struck = cause is not None and number >= begin
         row: list[float] = []
         lost = 40 if struck and metric == "availability" else 0
         extra = 30.0 if struck and metric == "latency" else 0.0  # seconds of all requests together
