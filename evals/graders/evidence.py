@@ -15,9 +15,10 @@ INSTANT = timedelta(seconds=1)
 
 
 def evidence(played: Played) -> Mapping[str, Grade]:
-    """Return the share of claims behind proposals that their evidence closes; a cause or command without is open."""
+    """Return the share of claims behind proposals that their evidence closes; a command without is open."""
     journal, records = played.simulated.mesh.journal, {r.command.id: r for r in played.ours()}
     closed = total = 0
+    orphans = set(records)
     for tenant, run in played.runs():
         pack = journal.pack(tenant, run.id) if run.proposals else None
         if pack is None or run.diagnosis is None:
@@ -28,7 +29,8 @@ def evidence(played: Played) -> Mapping[str, Grade]:
             cites = bool(record.command.evidence) and all(pack.item(e) is not None for e in record.command.evidence)
             closed += sum(good) + cites
             total += len(good) + 1
-    return {"evidence_closure": share(closed, total, "claims and citations closed")}
+            orphans.discard(record.command.id)
+    return {"evidence_closure": share(closed, total + len(orphans), "claims and citations closed")}
 
 
 def _closed(claim: Claim, pack: EvidencePack, record: CommandRecord) -> bool:

@@ -222,8 +222,8 @@ def _lost_share(metric: str, episodes: Sequence[EpisodeRecord], target: float | 
     data = np.asarray(pairs)
     picks = stream(0, "bootstrap-lost").integers(len(data), size=(DRAWS, len(data)))
     drawn = data[picks].sum(axis=1)
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    value = float(data[:, 0].sum() / data[:, 1].sum())
+    low, high = np.quantile(drawn[:, 0] / np.maximum(drawn[:, 1], WORTH), [0.025, 0.975])
+    value = float(data[:, 0].sum() / max(data[:, 1].sum(), WORTH))
     return Figure(metric=metric, value=value, low=float(low), high=float(high), count=len(data), better="lower",
                   target=target)  # fmt: skip
 

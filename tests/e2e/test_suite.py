@@ -98,9 +98,9 @@ def test_what_the_scenario_forbids_is_a_violation(honest: Played, monkeypatch: p
 
 
 def test_serving_nobody_is_no_cure(honest: Played, monkeypatch: pytest.MonkeyPatch):
-    alone = honest.baselines["autoscaler"]
-    busier = alone.model_copy(update={"requests_served": 2.0 * honest.measures().requests_served})
-    monkeypatch.setitem(honest.baselines, "autoscaler", busier)
+    for name, lived in tuple(honest.baselines.items()):
+        busier = lived.model_copy(update={"requests_served": 2.0 * honest.measures().requests_served})
+        monkeypatch.setitem(honest.baselines, name, busier)
     assert value(honest, "violations") == 1.0
 
 

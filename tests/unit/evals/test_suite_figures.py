@@ -6,6 +6,7 @@ import pytest
 from domain.errors import Invalid
 from evals.suite.compare import compare
 from evals.suite.guard import Guarded, judge
+from evals.suite.plots import reliability
 from evals.suite.report import render
 from evals.suite.results import Header, Results, open_results, read_results, write_results
 from evals.suite.summary import summarise
@@ -126,3 +127,43 @@ def test_the_report_escapes_what_episodes_say():
     assert "<script>alert(" not in page
     assert "SLO minutes lost, by episode" in page
     assert "Is confidence honest?" in page
+
+
+def test_the_report_leaves_out_what_it_cannot_show():
+    page = render(summarise([quiet()], suite="quiet", seeds=(1,)), [quiet()])
+    assert "How every episode ended" in page
+    assert "SLO minutes lost, by episode" not in page
+    assert "The twin" not in page
+
+
+def test_an_incident_that_repeats_its_answer_counts_once():
+    once = episode()
+    again = once.model_copy(update={"answers": once.answers * 5})
+    plot = reliability([again, episode(seed=2, named="deploy_leak")])
+    assert plot is not None
+    assert plot.to_html(full_html=False, include_plotlyjs=False, config={}).count('"n 2"') == 1
+
+
+def test_harm_counts_where_leaving_it_alone_costs_nothing():
+    name = "SLO minutes lost over all faults, share of leaving it alone"
+    assert figure([episode(ours=10, alone=100), episode(seed=2, ours=90, alone=0)], name).value == 1.0
+
+
+def test_a_quiet_episode_that_broke_was_not_silent():
+    broken = quiet(seed=2).model_copy(update={"grades": {}, "broke": "Broken: x"})
+    found = figure([quiet(), broken], "false findings")
+    assert (found.value, found.count) == (0.5, 2)
+
+
+def test_a_results_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "r.jsonl"
+    write_results(path, Results(header=HEADER, episodes=(episode(),)))
+
+    def cut_off(self: Path, text: str, encoding: str) -> int:
+        self.write_bytes(text[:50].encode(encoding))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_results(path, Results(header=HEADER, episodes=()))
+    assert read_results(path).episodes == (episode(),)
