@@ -77,7 +77,11 @@ class Case:
         An incident may have been opened by something small before: that does not clear what came after.
         """
         moved = [m.since_s for role in PAINS if (m := self.moves.rose(entity, role)) is not None]
-        return datetime.fromtimestamp(min(moved), tz=self.onset.tzinfo) if moved else self.onset
+        return self.instant(min(moved)) if moved else self.onset
+
+    def instant(self, posix_s: float) -> datetime:
+        """Return an instant in the pack's time zone."""
+        return datetime.fromtimestamp(posix_s, tz=self.onset.tzinfo)
 
     @property
     def latest(self) -> datetime:

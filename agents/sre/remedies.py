@@ -134,7 +134,8 @@ def _heals(draft: Draft) -> Remedies | None:
         demand = case.moves.of(draft.hypothesis.entity, "traffic")
         if demand is not None and demand.latest < SURGE * demand.lately:
             return Remedies(wait_s=LOOK_AGAIN_S, reason="demand is back; queues drain by themselves")
-        if (left_s := (case.onset + SURGE_PASSES - pack.at).total_seconds()) > 0:
+        rose = case.onset if demand is None else max(case.onset, case.instant(demand.since_s))
+        if (left_s := (rose + SURGE_PASSES - pack.at).total_seconds()) > 0:
             return Remedies(wait_s=ceil(left_s), reason="most surges pass within minutes: this one is still young")
     return None
 
