@@ -34,7 +34,7 @@ def test_draws_that_agree_leave_room_for_the_model():
 
 
 def test_doubt_widens():
-    change, without = np.linspace(-0.5, -0.3, 12), np.full(12, 0.6)
+    change, without = np.linspace(-0.05, -0.03, 12), np.full(12, 0.06)
     sure, unsure = (quantity("measured", "error_rate", change, without, doubt=d) for d in (1.0, 3.0))
     beyond = 2.0 * MATTERS["error_rate"]
     assert unsure.high - unsure.low - beyond == pytest.approx(3.0 * (sure.high - sure.low - beyond))
@@ -45,3 +45,8 @@ def test_what_changes_nothing_is_compared_with_its_like():
     assert group_of("measured", "slo_attainment", change) == "nothing"
     assert group_of("measured", "slo_attainment", change + 0.1) == "measured"
     assert scale("cost_usd_per_hour", np.zeros(12), np.zeros(12)) == pytest.approx(0.01)
+
+
+def test_a_share_cannot_change_by_more_than_the_whole():
+    found = quantity("modelled", "slo_attainment", np.full(12, 0.9), np.full(12, 0.0), doubt=10.0)
+    assert (found.low, found.high) == (-1.0, 1.0)
