@@ -41,7 +41,9 @@ for name, group in (("audit", audit), ("index", index), ("principal", principal)
 def demo(
     fault: Annotated[str, typer.Option(help="Fault to inject; `list` names them all.")] = "deploy_latency",
     *,
-    auto: Annotated[bool, typer.Option("--auto", help="Autonomy `act`: nobody is asked; what policy would ask about waits.")] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Autonomy `act`: nobody is asked; what policy would ask about waits.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the world.")] = 7,
     controls: Annotated[bool, typer.Option(help="Also run execution off and wrong target.")] = True,
     as_json: JsonFlag = False,
