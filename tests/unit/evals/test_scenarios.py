@@ -1,6 +1,8 @@
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from domain.errors import Invalid, NotFound
@@ -9,6 +11,8 @@ from evals.scenarios.decoys import DECOYS
 from evals.scenarios.drawing import open_world
 from evals.scenarios.model import BlindAt, DecoyAt, FaultAt, FreezeAt, RivalAt, Scenario, TrueCause
 from runtime.simulator.faults import BY_NAME
+from runtime.simulator.generator import random_world
+from runtime.simulator.record import launch
 
 FAULTY = [s for s in load() if not s.quiet]
 
@@ -86,3 +90,22 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str):
 def test_an_unknown_scenario_is_not_found():
     with pytest.raises(NotFound):
         scenario("no-such-thing")
+
+
+def test_every_decoy_is_played():
+    assert {h.decoy for s in load() for h in s.timeline if isinstance(h, DecoyAt)} == set(DECOYS)
+
+
+@pytest.mark.parametrize("name", DECOYS)
+def test_a_decoy_does_not_say_that_it_is_one(name: str):
+    spec = random_world(5, services=12, tenants=2)
+    world = launch(spec, 5)
+    world.advance(world.now + timedelta(minutes=2))
+    world.journal.drain(world.elapsed_s)
+    service = next(s for s, state in world.live.services.items() if "pool_size" in state.config)
+    DECOYS[name](world, service, np.random.default_rng(5))
+    told = [sent.event.model_dump_json() for sent in world.journal.drain(world.elapsed_s + 7200.0)]
+    seen = " ".join([*told, *(c.model_dump_json() for c in world.journal.changes)]).lower()
+    assert told or name == "busier"
+    words = {"decoy", "herring", "storm", "benign", "hiccup", "poison", "scenario", "fake"}
+    assert not [word for word in words if word in seen]
