@@ -44,8 +44,8 @@ class Comparison(Frozen):
 
 
 GRADES: tuple[tuple[str, Better, float], ...] = (
-    ("exact_cause", "higher", 0.0), ("precision", "higher", 0.0), ("ended_well", "higher", 0.0),
-    ("false_finding", "lower", 0.0), ("evidence_closure", "higher", 0.0), ("false_success", "lower", 0.0),
+    ("exact_cause", "higher", 0.0), ("first_answer", "higher", 0.0), ("precision", "higher", 0.0),
+    ("ended_well", "higher", 0.0), ("false_finding", "lower", 0.0), ("evidence_closure", "higher", 0.0), ("false_success", "lower", 0.0),
     ("violations", "lower", 0.0), ("undo_exact", "higher", 0.0), ("lost_share", "lower", 0.05),
 )  # fmt: skip
 """Grades that are compared episode by episode, which way is good, and how much may differ without being told."""
@@ -78,6 +78,14 @@ def _figure(before: Figure, after: Figure) -> Change:
 
 def _episode(before: EpisodeRecord, after: EpisodeRecord) -> Sequence[EpisodeChange]:
     found: list[EpisodeChange] = []
+    if bool(before.broke) != bool(after.broke):
+        found.append(
+            EpisodeChange(
+                scenario=after.scenario, seed=after.seed, grade="broke", before=float(bool(before.broke)),
+                after=float(bool(after.broke)), turn="worse" if after.broke else "better",
+                reason=after.broke or "lived to its end",
+            )
+        )  # fmt: skip
     for name, better, within in GRADES:
         old, new = before.grades.get(name), after.grades.get(name)
         if old is None or new is None or old.value == new.value:

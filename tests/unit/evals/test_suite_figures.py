@@ -73,6 +73,13 @@ def test_comparison_tells_better_from_worse_and_noise():
     assert {e.turn for e in found.episodes if e.grade == "exact_cause"} == {"worse"}
 
 
+def test_an_episode_that_breaks_is_told_as_worse():
+    broken = episode().model_copy(update={"grades": {}, "broke": "Broken: x"})
+    sides = [Results(header=HEADER, episodes=(e,)) for e in (episode(), broken)]
+    assert [(e.grade, e.turn) for e in compare(*sides).episodes] == [("broke", "worse")]
+    assert [(e.grade, e.turn) for e in compare(*reversed(sides)).episodes] == [("broke", "better")]
+
+
 def test_comparison_names_what_only_one_side_holds():
     found = compare(
         Results(header=HEADER, episodes=(episode(seed=1), episode(seed=2))),
