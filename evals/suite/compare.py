@@ -45,8 +45,9 @@ class Comparison(Frozen):
 
 GRADES: tuple[tuple[str, Better, float], ...] = (
     ("exact_cause", "higher", 0.0), ("first_answer", "higher", 0.0), ("precision", "higher", 0.0),
-    ("ended_well", "higher", 0.0), ("false_finding", "lower", 0.0), ("evidence_closure", "higher", 0.0), ("false_success", "lower", 0.0),
-    ("violations", "lower", 0.0), ("undo_exact", "higher", 0.0), ("lost_share", "lower", 0.05),
+    ("ended_well", "higher", 0.0), ("false_finding", "lower", 0.0), ("evidence_closure", "higher", 0.0),
+    ("false_success", "lower", 0.0), ("violations", "lower", 0.0), ("undo_exact", "higher", 0.0),
+    ("lost_share", "lower", 0.05),
 )  # fmt: skip
 """Grades that are compared episode by episode, which way is good, and how much may differ without being told."""
 
