@@ -76,7 +76,11 @@ def fit(
     failures of these and of their callers are taken from `prior` (an earlier fit), unless it is the service whose
     behaviour is known to have `changed` since.
     """
-    rows, regions = layout.rows, np.array([len(s.regions) for s in layout.rows], dtype=np.float64)
+    owner, rows, regions = (
+        layout.service_of,
+        layout.rows,
+        np.array([len(s.regions) for s in layout.rows], dtype=np.float64),
+    )
     read = [readings[s.address] for s in rows]
     plant = live.plant(0.0)
     rate = np.array([_or(r.rate, 0.0) for r in read]) / regions
@@ -86,7 +90,6 @@ def fit(
     # While parameters are fitted, memory is held at what was read; a full one counts as just not killed.
     memory = np.minimum(memory, BELOW_LIMIT * plant.memory_limit_mib)
     per_inflight, plant.memory_per_inflight_mib = plant.memory_per_inflight_mib, np.zeros(layout.size)
-    slope = np.array([r.leak_mib_per_s for r in read])
     per_replica = rate * regions / np.maximum(total_ready, 1.0)
     # A service that lost a region's replicas fails there as a full one does.
     uneven = np.abs(per_region * regions - 1.0) > 0.05
@@ -114,10 +117,10 @@ def fit(
     if prior is not None:
         _inherit(fitted, prior, inherited, inherited & ~uneven)
         fitted.leaked_slots = np.where(full & inherited, _leaked_slots(plant, read, served, total_ready), 0.0)
-    owner = layout.service_of
     _calibrate(plant, fitted, read, inherited if prior is not None else np.zeros_like(full), owner)
     fitted.quality = _quality(plant, fitted, read, owner)
-    fitted.leak_mib_per_krequest = 1000.0 * slope / np.maximum(per_replica, 1e-6)
+    leak = np.array([r.leak_mib_per_s for r in read])
+    fitted.leak_mib_per_krequest = 1000.0 * leak / np.maximum(per_replica, 1e-6)
     _start_from_newest(fitted, read, per_region, owner, plant.memory_limit_mib)
     held = np.minimum(per_replica * np.array([_or(r.mean_s, 0.0) for r in read]), plant.workers)
     fitted.memory_base_mib = fitted.memory_base_mib - per_inflight * held
