@@ -61,26 +61,18 @@ class Fitted:
     """Share of the variance over services of log p95 and of load that the fitted plant explains."""
 
 
-def fit(
-    layout: Layout,
-    live: Live,
-    readings: dict[str, Reading],
-    per_region: Floats,
-    *,
-    prior: Fitted | None = None,
-    changed: str = "",
-) -> Fitted:
+def fit(  # what is fitted, to what, and from where
+    layout: Layout, live: Live, readings: dict[str, Reading], per_region: Floats, *,
+    prior: Fitted | None = None, changed: str = "",
+) -> Fitted:  # fmt: skip
     """Fit all workloads to one window; `per_region` (workloads,) is the share of a service's ready replicas here.
 
     A full service shows its limits, not its work, and one that is being scaled the queue it had: delay, spread and own
     failures of these and of their callers are taken from `prior` (an earlier fit), unless it is the service whose
     behaviour is known to have `changed` since.
     """
-    owner, rows, regions = (
-        layout.service_of,
-        layout.rows,
-        np.array([len(s.regions) for s in layout.rows], dtype=np.float64),
-    )
+    owner, rows = layout.service_of, layout.rows
+    regions = np.array([len(s.regions) for s in rows], dtype=np.float64)
     read = [readings[s.address] for s in rows]
     plant = live.plant(0.0)
     rate = np.array([_or(r.rate, 0.0) for r in read]) / regions
@@ -94,7 +86,8 @@ def fit(
     # A service that lost a region's replicas fails there as a full one does.
     uneven = np.abs(per_region * regions - 1.0) > 0.05
     full = np.array([_full(r, limit) for r, limit in zip(read, plant.burst, strict=True)]) | uneven
-    served = rate * regions * np.where(full, 1.0 - np.array([_or(r.errors, 0.0) for r in read]), 1.0)
+    failing = np.array([_or(r.errors, 0.0) for r in read])
+    served = rate * regions * np.where(full, 1.0 - failing, 1.0)
     fitted = Fitted(
         cpu_ms=_cpu_ms(plant, read, served, memory),
         io_ms=np.array([_or(r.mean_s, 0.005) * 250.0 for r in read]),
@@ -108,7 +101,7 @@ def fit(
         ready=total_ready * per_region,
         desired=desired,
         missing=np.zeros(layout.size),
-        failing=np.array([_or(r.errors, 0.0) for r in read]),
+        failing=failing,
         strange=np.zeros(layout.size),
         quality=0.0,
     )
