@@ -42,15 +42,15 @@ class BudgetLevel(Frozen):
 def charges_of(command: Command, by_price_list_usd_per_hour: float = 0.0) -> tuple[Charge, ...]:
     """Return what a command takes of every affected tenant: one command, its resources, its cost.
 
-    The cost is the prediction's upper one or the price list's, whichever is higher. An undo takes nothing: a spent
-    budget must not keep damage in place.
+    The cost is the predicted one or the price list's, whichever is higher: what policy compares with the budget, so that
+    nobody is asked about what could not be reserved. An undo takes nothing: a spent budget must not keep damage.
     """
     if command.role == "undo":
         return ()
     prediction = command.prediction
     cost = prediction.cost_usd_per_hour if prediction is not None and prediction.known else None
     amounts = {"commands": 1.0, "blast_radius": float(len(command.affected.resources))}
-    spend = max(by_price_list_usd_per_hour, cost.high if cost is not None else 0.0)
+    spend = max(by_price_list_usd_per_hour, cost.value if cost is not None else 0.0)
     if spend > 0:
         amounts["spend_usd_per_hour"] = spend
     tenants = sorted({command.tenant, *command.affected.tenants})
