@@ -42,7 +42,7 @@ class BudgetLevel(Frozen):
 def charges_of(command: Command, by_price_list_usd_per_hour: float = 0.0) -> tuple[Charge, ...]:
     """Return what a command takes of every affected tenant: one command, its resources, its cost.
 
-    The cost is the predicted one or the price list's, whichever is higher: what policy compares with the budget, so that
+    The cost is the predicted one or the price list's, whichever is higher, as policy compares it with the budget:
     nobody is asked about what could not be reserved. An undo takes nothing: a spent budget must not keep damage.
     """
     if command.role == "undo":

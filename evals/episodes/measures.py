@@ -15,6 +15,9 @@ from runtime.simulator.queueing import Floats
 from runtime.simulator.sensors import ERROR_GATE, SLOW_GATE
 from runtime.simulator.world import World
 
+WORTH = 5.0
+"""Below five lost service minutes nobody lost anything: a ratio would only be noise. Harm is counted against this."""
+
 
 class Measures(Frozen):
     """One responder's world over the judged window."""

@@ -8,12 +8,12 @@ from time import process_time
 from domain.commands import CommandRecord
 from evals.episodes.baselines import AutoscalerOnly, all_baselines, live_through
 from evals.episodes.director import Director
-from evals.episodes.measures import Measures
+from evals.episodes.measures import WORTH, Measures
 from evals.episodes.played import Played, Tamper, play, untouched
 from evals.episodes.record import AnswerSeen, CauseSeen, CommandSeen, EpisodeRecord
 from evals.graders import grade
 from evals.scenarios import Scenario
-from evals.scenarios.drawing import open_world
+from evals.scenarios.drawing import worlds
 
 AGENTS_FOR = ("sre",)
 """Domains that an agent answers for; elsewhere only baselines are lived through."""
@@ -22,9 +22,7 @@ AGENTS_FOR = ("sre",)
 def run_episode(scenario: Scenario, seed: int, *, tamper: Tamper = untouched) -> EpisodeRecord:
     """Live through one scenario with every baseline and, where an agent answers for it, with the product."""
     began = process_time()
-    setting, world, moments = open_world(scenario, seed)
-    director = Director(setting, world, moments)
-    baselines = all_baselines(director)
+    director, baselines = _felt(scenario, seed)
     played = scenario.domain in AGENTS_FOR or scenario.quiet
     if played:
         with tempfile.TemporaryDirectory(prefix="opsmesh-") as folder:
@@ -32,6 +30,22 @@ def run_episode(scenario: Scenario, seed: int, *, tamper: Tamper = untouched) ->
     else:
         record = _without_product(director, baselines)
     return record.model_copy(update={"cpu_s": round(process_time() - began, 2)})
+
+
+def _felt(scenario: Scenario, seed: int) -> tuple[Director, dict[str, Measures]]:
+    """Open the scenario's world and live through its baselines; draw anew where nobody would feel the fault.
+
+    An operations fault that hurts no user is no incident: there is nothing to see and nothing to do. The baseline that
+    leaves the world alone tells, before the product has played; where no draw hurts, the last one is played.
+    """
+    situations = worlds(scenario, seed)
+    director = Director(*next(situations))
+    baselines = all_baselines(director)
+    matters = scenario.domain == "sre" and not scenario.quiet
+    while matters and baselines["autoscaler"].slo_minutes_lost < WORTH and (opened := next(situations, None)):
+        director = Director(*opened)
+        baselines = all_baselines(director)
+    return director, baselines
 
 
 async def _with_product(

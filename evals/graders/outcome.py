@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 
 from domain.commands import State
+from evals.episodes.measures import WORTH
 from evals.episodes.played import Played
 from evals.episodes.record import Grade
 from evals.graders.base import none
-
-WORTH = 5.0
-"""Below five lost service minutes nobody lost anything: a ratio would only be noise. Harm is counted against this."""
 
 
 def outcome(played: Played) -> Mapping[str, Grade]:
@@ -31,7 +29,7 @@ def ending(played: Played) -> Mapping[str, Grade]:
         right, reason = not proposed, f"{len(proposed)} proposals where nothing was wrong"
     elif good == "recover":
         fixed = [kind for kind in done if kind != "ticket.open"]
-        well = _calm(played)
+        well = _calm(played) or _owned_elsewhere(played)
         right, reason = bool(fixed) and well, f"{', '.join(fixed) or 'no command'} held; world {_word(well)}"
     elif good == "escalate":
         acted = [kind for kind in done if kind != "ticket.open"]
@@ -57,6 +55,12 @@ def _told(played: Played) -> bool:
         if tickets & set(run.proposals) and run.diagnosis is not None and run.diagnosis.hypotheses
     }
     return any(blamed & {truth.entity, *truth.also} for _, truth in played.director.causes())
+
+
+def _owned_elsewhere(played: Played) -> bool:
+    """Tell whether what still hurts is, beside what was fixed, somebody else's: then that must have been told."""
+    theirs = [truth for _, truth in played.director.causes() if truth.ending == "escalate"]
+    return bool(theirs) and "ticket.open" in _done(played) and _told(played)
 
 
 def _calm(played: Played) -> bool:

@@ -3,6 +3,7 @@
 Everything is drawn from the scenario's name and the seed, so two scenarios never share a world and a seed repeats.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from zlib import crc32
@@ -66,22 +67,33 @@ def _draw(one: Scenario, seed: int, attempt: int) -> Setting:
     return Setting(one, seed, world_seed, spec.model_copy(update={"chatter": plan.chatter, "tenants": acting}), minutes)
 
 
-def open_world(one: Scenario, seed: int) -> tuple[Setting, World, tuple[Moment, ...]]:
-    """Return the situation, its world after the warm-up, and the moments to come, faults aimed.
+Opened = tuple[Setting, World, tuple[Moment, ...]]
+"""The situation, its world after the warm-up, and the moments to come, faults aimed."""
 
-    A world that holds nobody for a fault to strike is drawn anew, the same way for everybody who plays this seed.
-    """
+
+def open_world(one: Scenario, seed: int) -> Opened:
+    """Return a seed's first situation. Raises Invalid when no world of it holds somebody for every fault to strike."""
+    return next(worlds(one, seed))
+
+
+def worlds(one: Scenario, seed: int) -> Iterator[Opened]:
+    """Yield a seed's situations, the same for everybody who plays it. Raises Invalid when none has a target."""
+    found = False
     for attempt in range(TRIES):
         drawn = _draw(one, seed, attempt)
         world = launch(drawn.spec, drawn.world_seed)
         world.advance(world.now + WARM_UP)
         world.journal.drain(world.elapsed_s)
         try:
-            return drawn, world, _moments(drawn, world)
+            moments = _moments(drawn, world)
         except Invalid as error:
             if error.reason != "fault_has_no_target":
                 raise
-    raise Invalid(f"{one.name}: no world of seed {seed} has a target for its fault", reason="fault_has_no_target")
+            continue
+        found = True
+        yield drawn, world, moments
+    if not found:
+        raise Invalid(f"{one.name}: no world of seed {seed} has a target for its fault", reason="fault_has_no_target")
 
 
 def _moments(drawn: Setting, world: World) -> tuple[Moment, ...]:

@@ -10,8 +10,8 @@ from typing import Protocol, cast
 import plotly.graph_objects as go
 
 from domain.outcomes import PredictionError
+from evals.episodes.measures import WORTH
 from evals.episodes.record import CommandSeen, EpisodeRecord
-from evals.suite.summary import WORTH
 
 OURS = "opsmesh"
 COLOURS = {OURS: "#2563eb", "do_nothing": "#9ca3af", "autoscaler": "#6b7280", "runbook": "#f59e0b",

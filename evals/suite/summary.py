@@ -11,15 +11,13 @@ import numpy as np
 
 from domain.base import Frozen
 from evals.datasets.scoring import wilson
-from evals.episodes.measures import Measures
+from evals.episodes.measures import WORTH, Measures
 from evals.episodes.record import CommandSeen, EpisodeRecord
 from runtime.simulator.streams import stream
 
 Better = Literal["higher", "lower"]
 DRAWS = 2000
 """Bootstrap resamples: enough for two digits of a 95 % bound (Efron and Tibshirani 1993)."""
-WORTH = 5.0
-"""Episodes that cost less with us and when left alone say nothing (as in the outcome grader)."""
 
 
 class Figure(Frozen):
