@@ -17,8 +17,8 @@ from evals.suite.summary import Better, Summary, summarise
 SEED = 7
 """One fixed seed of the tuning range: the guard notices change, it proves nothing about unseen worlds."""
 BASELINE = Path(__file__).with_name("guard.json")
-TOLERANCE = {"share": 0.15, "ratio": 0.10, "count": 0.0}
-"""One episode of the small suite is about an eighth of a share: one may turn, two may not. Harm may not grow at all."""
+TOLERANCE = {"share": 0.17, "ratio": 0.10, "count": 0.0}
+"""One fault episode of the small suite is a sixth of a share: one may turn, two may not. Harm may not grow at all."""
 WATCHED: dict[str, str] = {
     "exact cause": "share",
     "precision at full recall": "share",
