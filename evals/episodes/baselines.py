@@ -170,17 +170,21 @@ BASELINES: Mapping[str, Callable[[int], Responder]] = {
 def live_through(director: Director, responder: Responder) -> Measures:
     """Play a director's whole timeline with the responder acting; returns the measures of the judged window."""
     world, standing = director.world, 0.0
+    untouched = len(world.effects)
     while world.now < director.ends:
         director.act()
         responder.act(director)
         before = world.now
         world.advance(min(before + ROUND, max(director.next_at, before + ROUND / 3), director.ends))
         standing += (world.now - before).total_seconds() / 60.0 if director.present() else 0.0
-    return measure(world, director.since_s, standing)
+    return measure(world, director.since_s, standing).model_copy(update={"acted": len(world.effects) - untouched})
 
 
 def all_baselines(director: Director) -> dict[str, Measures]:
-    """Live through copies of the director's world with every baseline; the director itself is left as it is."""
-    return {
-        name: live_through(deepcopy(director), make(director.setting.world_seed)) for name, make in BASELINES.items()
-    }
+    """Live through copies of the director's world with every baseline; the director itself is left as it is.
+
+    Where nothing is wrong only those two say anything that leave the world alone or might cry wolf.
+    """
+    names = ("autoscaler", "runbook") if director.setting.scenario.quiet else tuple(BASELINES)
+    seed = director.setting.world_seed
+    return {name: live_through(deepcopy(director), BASELINES[name](seed)) for name in names}

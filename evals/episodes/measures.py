@@ -29,6 +29,8 @@ class Measures(Frozen):
     carbon_g_per_hour: float
     requests_served: float
     """Requests answered well, all services: falls when a workload is deleted instead of healed."""
+    acted: int = 0
+    """How often a baseline laid hands on the world; the product's commands stand in the episode itself."""
     hurting: tuple[int, ...]
     """Own services beyond a gate, minute by minute."""
 

@@ -160,6 +160,12 @@ def _false_findings(episodes: Sequence[EpisodeRecord]) -> Figure | None:
     return _share("false findings", sum(values), len(values), "lower", 0.02, bound="high")
 
 
+def _runbook_cries_wolf(episodes: Sequence[EpisodeRecord]) -> Figure | None:
+    """The baseline beside false findings: a threshold runbook in the same quiet minutes."""
+    held = [e.baselines["runbook"].acted > 0 for e in episodes if e.quiet and "runbook" in e.baselines]
+    return _share("false findings of the threshold runbook", sum(held), len(held), "lower", None)
+
+
 def _closure(episodes: Sequence[EpisodeRecord]) -> Figure | None:
     return _mean("evidence closure", _values(episodes, "evidence_closure"), "higher", 0.95)
 
@@ -256,8 +262,9 @@ def _covered(episodes: Sequence[EpisodeRecord]) -> Figure | None:
 
 
 _FIGURES: tuple[Callable[[Sequence[EpisodeRecord]], Figure | None], ...] = (
-    _exact_cause, _first_answer, _entity, _precision, _ended_well, _false_findings, _closure, _false_success,
-    _violations, _radius, _undo, _lost, _lost_all, _approvals, _to_proposal, _cost, _carbon, _covered, _tokens,
+    _exact_cause, _first_answer, _entity, _precision, _ended_well, _false_findings, _runbook_cries_wolf, _closure,
+    _false_success, _violations, _radius, _undo, _lost, _lost_all, _approvals, _to_proposal, _cost, _carbon, _covered,
+    _tokens,
 )  # fmt: skip
 
 

@@ -121,3 +121,13 @@ def test_the_truthful_twin_does_what_a_command_would(opened):
         }),
     )  # fmt: skip
     assert world.live.services[service.id].replicas == service.replicas + 2
+
+
+def test_where_nothing_is_wrong_a_runbook_shows_whether_it_cries_wolf():
+    found = all_baselines(Director(*open_world(scenario("recovered-surge"), 1)))
+    assert set(found) == {"autoscaler", "runbook"}
+    assert found["autoscaler"].acted == 0
+
+
+def test_a_runbook_that_acts_is_counted(opened):
+    assert live_through(director(opened), BASELINES["runbook"](0)).acted > 0

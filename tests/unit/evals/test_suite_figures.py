@@ -10,7 +10,7 @@ from evals.suite.plots import reliability
 from evals.suite.report import render
 from evals.suite.results import Header, Results, open_results, read_results, write_results
 from evals.suite.summary import summarise
-from tests.support.planted_episodes import episode, quiet
+from tests.support.planted_episodes import episode, measures, quiet
 
 HEADER = Header(suite="ci", seeds=(1,), scenarios="sha256:" + "0" * 64, code="sha256:" + "1" * 64)
 
@@ -174,3 +174,10 @@ def test_a_results_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         write_results(path, Results(header=HEADER, episodes=()))
     assert read_results(path).episodes == (episode(),)
+
+
+def test_false_findings_stand_beside_those_of_a_runbook():
+    wolf = quiet(seed=2)
+    wolf = wolf.model_copy(update={"baselines": {"runbook": measures(0.0).model_copy(update={"acted": 2})}})
+    calm = quiet(seed=3).model_copy(update={"baselines": {"runbook": measures(0.0)}})
+    assert figure([wolf, calm], "false findings of the threshold runbook").value == 0.5
