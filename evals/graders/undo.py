@@ -21,7 +21,12 @@ def undo(played: Played) -> Mapping[str, Grade]:
 
 
 def _restored(played: Played, record: CommandRecord, field: FieldUndo) -> bool | None:
-    """Tell whether the first document without our value holds the former one; None where ours never got there."""
+    """Tell whether the first document without our value holds the former one.
+
+    None where ours never got there, or was the former one: a resize states memory and CPU where it changes one of them.
+    """
+    if field.written == field.restore:
+        return None
     query = (
         select(desired_versions.c.document, desired_versions.c.at)
         .where(
