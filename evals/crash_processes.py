@@ -39,8 +39,8 @@ from mesh.internal import MESH
 from mesh.telemetry import in_memory
 from mesh.time import UlidIds
 from runtime.api.app import build_runtime_app
+from runtime.assembly import runtime_services
 from runtime.engine.embedded import EmbeddedEngine
-from runtime.services import runtime_services
 from storage.engine import Database
 from storage.outbox import StoredEvent, first_time
 

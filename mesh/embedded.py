@@ -9,9 +9,9 @@ from domain.ids import EnvironmentId
 from domain.ports import Clock, CrashPoints, Ids
 from domain.tenancy import RuntimeTenantBinding
 from runtime.api.app import build_runtime_app
+from runtime.assembly import RuntimeServices, runtime_services
 from runtime.engine.embedded import EmbeddedEngine
 from runtime.ports import Authenticator, ProposeWrite, RuntimeTarget
-from runtime.services import RuntimeServices, runtime_services
 from storage.engine import Database
 
 BASE_URL = "http://runtime.internal"

@@ -6,7 +6,7 @@ from domain.problems import Problem
 from runtime.api import reads, telemetry, writes
 from runtime.api.limits import BodyLimit
 from runtime.api.problems import install_problems
-from runtime.services import RuntimeServices
+from runtime.assembly import RuntimeServices
 
 ROUTERS = (reads.router, telemetry.router, writes.router)
 

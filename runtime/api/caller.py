@@ -17,8 +17,8 @@ from domain.errors import Invalid, NotFound, Refused, Unauthenticated
 from domain.ids import PLATFORM, EnvironmentId, TenantId
 from domain.principals import ANY, READING_ROLES, Principal, Role
 from runtime import state
+from runtime.assembly import RuntimeServices
 from runtime.scope import TenantView
-from runtime.services import RuntimeServices
 
 WRITING_ROLES: frozenset[Role] = frozenset({"proposer", "approver", "operator", "admin"})
 _BEARER = HTTPBearer(auto_error=False, description="A principal's token.")

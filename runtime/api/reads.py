@@ -16,7 +16,7 @@ from domain.tenancy import RuntimeTenantBinding
 from domain.topology import RuntimeService, Topology
 from runtime import ledger, operations, state
 from runtime.api.caller import Access, Acting, Here, Services, Who
-from runtime.services import RuntimeServices
+from runtime.assembly import RuntimeServices
 
 router = APIRouter(prefix="/runtime", tags=["reads"])
 HISTORY = 200

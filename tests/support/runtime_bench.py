@@ -22,8 +22,8 @@ from domain.principals import Principal, RoleGrant
 from domain.tenancy import Residency, RuntimeTenantBinding
 from mesh.time import UlidIds, VirtualClock
 from runtime.api.app import build_runtime_app
+from runtime.assembly import RuntimeServices, runtime_services
 from runtime.engine.embedded import EmbeddedEngine
-from runtime.services import RuntimeServices, runtime_services
 from storage.engine import Database
 from tools.client import Limits, RuntimeClient
 
