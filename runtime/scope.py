@@ -53,6 +53,17 @@ class TenantView:
             }
         )
 
+    def own(self) -> Topology:
+        """Return the visible topology without what is only used: the tenant's own services, stores and certificates."""
+        seen = self.topology()
+        return seen.model_copy(
+            update={
+                "services": tuple(s for s in seen.services if self.owns(f"service/{s.id}")),
+                "data_stores": tuple(d for d in seen.data_stores if self.owns(f"data_store/{d.id}")),
+                "certificates": tuple(c for c in seen.certificates if self.owns(f"service/{c.service}")),
+            }
+        )
+
     def bindings(self) -> tuple[RuntimeTenantBinding, ...]:
         """Return the bindings the tenant may see."""
         return tuple(b for b in self._bound if self._everything or b.tenant == self._tenant)

@@ -7,8 +7,9 @@ from runtime.api import reads, telemetry, writes
 from runtime.api.limits import BodyLimit
 from runtime.api.problems import install_problems
 from runtime.assembly import RuntimeServices
+from runtime.services import SERVICE_ROUTERS
 
-ROUTERS = (reads.router, telemetry.router, writes.router)
+ROUTERS = (reads.router, telemetry.router, writes.router, *SERVICE_ROUTERS)
 
 
 def build_runtime_app(runtime: RuntimeServices) -> FastAPI:
