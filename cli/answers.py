@@ -24,6 +24,10 @@ COMMANDS = Columns(
     (("id", "command.id"), ("tenant", "command.tenant"), ("kind", "command.kind"), ("target", "command.target.id"),
      ("state", "state"), ("by", "command.proposer"), ("incident", "command.incident")),
 )  # fmt: skip
+BILL = Columns(
+    "Bill",
+    (("owner", "owner"), ("direct", "direct"), ("shared", "shared"), ("idle", "idle"), ("total", "total")),
+)
 
 
 def pick(row: JsonValue, path: str) -> str:

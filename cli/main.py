@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from cli import answers, datasets, render, replays, suites, verbs, worlds
+from cli import answers, costs, datasets, render, replays, suites, verbs, worlds
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Command = Annotated[str, typer.Argument(help="Command id.")]
@@ -33,7 +33,16 @@ index = typer.Typer(help="The knowledge index.", no_args_is_help=True)
 principal = typer.Typer(help="People, services, agents and event sources.", no_args_is_help=True)
 replay = typer.Typer(help="Run recorded telemetry through the loop, up to the approval queue.", no_args_is_help=True)
 evals = typer.Typer(help="Score the agents, beside floors and records.", no_args_is_help=True)
-for name, group in (("audit", audit), ("index", index), ("principal", principal), ("replay", replay), ("evals", evals)):
+cost = typer.Typer(help="Whom the bill belongs to.", no_args_is_help=True)
+GROUPS = (
+    ("audit", audit),
+    ("cost", cost),
+    ("evals", evals),
+    ("index", index),
+    ("principal", principal),
+    ("replay", replay),
+)
+for name, group in GROUPS:
     app.add_typer(group, name=name)
 
 
@@ -208,6 +217,21 @@ def principal_add(
 ) -> None:
     """Add an identity and print its token once."""
     raise typer.Exit(verbs.principal_add(name, kind, role, as_json=as_json))
+
+
+@cost.command("allocate")
+def cost_allocate(
+    files: Annotated[list[Path], typer.Argument(help="FOCUS, AWS CUR 2.0 or Azure cost details as CSV, oldest first.")],
+    *,
+    by: Annotated[Literal["tenant", "environment", "service"], typer.Option(help="Who bears it.")] = "tenant",
+    tag: Annotated[str | None, typer.Option(help="Tag that names them; its name is as --by without this.")] = None,
+    basis: Annotated[
+        Literal["billed", "effective"], typer.Option("--cost", help="As invoiced, or with commitments spread out.")
+    ] = "billed",
+    as_json: JsonFlag = False,
+) -> None:
+    """Split bills to the cent; what is shared, idle, untagged, restated or unreadable is told. Exit 1 on bad lines."""
+    raise typer.Exit(costs.allocate(files, tag or by, basis, as_json=as_json))
 
 
 @replay.command("petshop")
