@@ -6,7 +6,7 @@ The input is stored first, so that a crash repeats the same run on the same evid
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from agents.skeleton import Reasoner, run
 from agents.spec import AgentRun, AgentSpec
@@ -22,7 +22,7 @@ from mesh.arbiter import arbitrate
 from mesh.cards import hypotheses_section
 from mesh.cases import Cases
 from mesh.experience import Experienced
-from mesh.journal import Journal, RunStep
+from mesh.journal import Journal, Run, RunStep
 from mesh.paging import Pager
 from mesh.scheduling import Next, PastRun, next_step
 from mesh.stages import Stage, Watcher
@@ -73,7 +73,7 @@ class Investigation:
 
     def _due(self, incident: Incident, spec: AgentSpec) -> Next:
         runs = [r for r in self.journal.runs(incident.tenant, incident.id) if r.agent == spec.name and r.ended_at]
-        past = [PastRun(r.ended_at, r.look_again_at) for r in runs if r.ended_at is not None]
+        past = [_past(r, r.ended_at) for r in runs if r.ended_at is not None]
         return next_step(incident, past, self.cases.commands(incident), at=self.clock.now())
 
     async def _run(self, incident: Incident, spec: AgentSpec, attempt: int) -> None:
@@ -159,3 +159,8 @@ def _dimensions(incident: Incident) -> Dimensions:
     return Dimensions(
         environmentid=incident.environment, serviceid=service, severity=incident.severity, correlationid=incident.id
     )
+
+
+def _past(run: Run, ended_at: datetime) -> PastRun:
+    healthy = run.diagnosis is not None and run.diagnosis.verdict == "healthy"
+    return PastRun(ended_at, run.look_again_at, healthy=healthy)

@@ -32,6 +32,8 @@ class PastRun:
     ended_at: datetime
     look_again_at: datetime | None = None
     """The run said to wait until then."""
+    healthy: bool = False
+    """It found nothing out of its usual range: no riddle for a person, however often it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def next_step(incident: Incident, runs: Sequence[PastRun], commands: Sequence[Co
     last = runs[-1]
     if commands and commands[-1].updated_at >= last.ended_at:
         return Next("run", attempt, f"command {commands[-1].command.id} ended {commands[-1].state}")
-    if len(runs) >= MAX_RUNS:
+    if sum(not past.healthy for past in runs) >= MAX_RUNS:
         return Next("page", attempt, f"undecided after {MAX_RUNS} runs")
     due = max(last.look_again_at or last.ended_at + AGAIN, last.ended_at)
     return Next("run" if at >= due else "wait", attempt, "looking again")

@@ -63,3 +63,10 @@ def test_resolved_and_escalated_incidents_are_left_alone():
     for status in ("resolved", "escalated", "closed"):
         done = INCIDENT.model_copy(update={"status": status})
         assert next_step(done, [], [], at=AT + timedelta(hours=1)).action == "wait"
+
+
+def test_what_is_found_healthy_every_time_pages_nobody():
+    calm = [PastRun(AT, healthy=True)] * (MAX_RUNS + 3)
+    assert next_step(INCIDENT, calm, [], at=AT + timedelta(hours=2)).action == "run"
+    riddles = [*calm, *[PastRun(AT)] * MAX_RUNS]
+    assert next_step(INCIDENT, riddles, [], at=AT + timedelta(hours=2)).action == "page"
