@@ -204,11 +204,14 @@ def _set_pool(world: World, pool: str, wanted: NodePoolState, actor: str) -> boo
         return False
     if pool not in world.node_pools:
         raise Invalid(f"no such node pool in this world: {pool}", reason="unknown_node_pool")
+    if wanted.sku not in SKUS:
+        raise Invalid(f"no such machine type: {wanted.sku}", reason="unknown_sku")
     before, world.node_pools[pool] = world.node_pools[pool], wanted
     if (wanted.node_count, wanted.drained) != (before.node_count, before.drained):
         world.cluster.resize_pool(world.layout.pools.index(pool), wanted.node_count, wanted.drained, world.elapsed_s)
         text = f"{pool} {before.node_count} -> {wanted.node_count} nodes"
         world.note(f"node_pool/{pool}", "scaling", before.node_count, wanted.node_count, actor, text)
+    world.billing.price(world.node_pools)
     if wanted.sku != before.sku:
         _change_sku(world, pool, before.sku, wanted.sku, actor)
     return True
@@ -216,10 +219,7 @@ def _set_pool(world: World, pool: str, wanted: NodePoolState, actor: str) -> boo
 
 def _change_sku(world: World, pool: str, before: str, after: str, actor: str) -> None:
     """Replace a pool's machines one after another, so that nothing is missing meanwhile."""
-    if after not in SKUS:
-        raise Invalid(f"no such machine type: {after}", reason="unknown_sku")
     world.cluster.exchange(world.layout.pools.index(pool), SKUS[after].cores)
-    world.billing.price(world.node_pools)
     world.note(f"node_pool/{pool}", "config", before, after, actor, f"{pool} {before} -> {after}")
 
 

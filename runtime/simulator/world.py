@@ -24,6 +24,7 @@ from runtime.simulator.history import History
 from runtime.simulator.journal import Change, ChangeKind, Journal
 from runtime.simulator.layout import build_layout
 from runtime.simulator.live import Live, Modifier, initial_state
+from runtime.simulator.metering import Meter
 from runtime.simulator.outages import Outage
 from runtime.simulator.physics import advance
 from runtime.simulator.plant import EDGE_FIELDS, Plant, PlantState, Readings
@@ -79,6 +80,7 @@ class World:
         self.node_pools = {p.id: NodePoolState(node_count=p.node_count, sku=p.sku) for p in spec.node_pools}
         self.billing = Billing(self.layout, spec.start, seed)
         self.billing.price(self.node_pools)
+        self.meter = Meter(self.layout)
         self.data_stores: dict[str, DataStoreState] = {
             s.id: DataStoreState(replica_region=next((r for r in s.regions[1:]), None))
             for s in spec.services
@@ -145,6 +147,7 @@ class World:
         used = np.bincount(self.layout.pool_of, readings.cpu_cores, len(self.layout.pools)) / self.plant.pool_cores
         rate = self.billing.rate(ready, self.plant.cores)
         self.billing.meter(rate, self.elapsed_s, float(self.spec.step_s), self.journal)
+        self.meter.count(ready, self.plant.cores, self.node_pools, self.elapsed_s, float(self.spec.step_s))
         self.backups.step(self.elapsed_s, self.data_stores)
         self.history.append(readings, ready, self.cluster.desired, rate, self.cluster.nodes_up, used)
 
