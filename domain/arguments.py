@@ -152,12 +152,23 @@ class DriftAction(Frozen):
     until: UtcDatetime | None = None
 
 
-class ComplianceAction(Frozen):
-    """Remediate or waive one control on one resource."""
+class ComplianceRemediate(Frozen):
+    """Make one resource meet one control."""
 
     control: Slug
     resource: Slug
-    until: UtcDatetime | None = None
+    """Address: `data_store/orders-db`."""
+
+
+class ComplianceWaive(Frozen):
+    """Let one resource not meet one control until an instant; somebody answers for it."""
+
+    control: Slug
+    resource: Slug
+    until: UtcDatetime
+    accountable: Slug
+    """The person who answers for it."""
+    reason: str = Field(min_length=1, max_length=500)
 
 
 class ChaosStep(Frozen):
@@ -204,6 +215,10 @@ class PackChange(Frozen):
 
     pack: Slug
     version: Slug | None = None
+    """None means the newest there is."""
+    parameters: dict[Slug, bool | int | float | str] = Field(
+        default_factory=dict[str, bool | int | float | str], max_length=50
+    )
 
 
 class PolicyActivate(Frozen):
@@ -226,6 +241,12 @@ class AlertSilence(Frozen):
 
     alert: Slug
     duration_s: int = Field(gt=0, le=604_800)
+
+
+class OperationCancel(Frozen):
+    """Stop a recorded operation that has not ended; what it cannot stop it says."""
+
+    operation: Slug
 
 
 class TicketOpen(Frozen):

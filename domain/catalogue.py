@@ -136,6 +136,28 @@ class BillingRecorded(Frozen):
     restated: bool = False
 
 
+class FindingRaised(Frozen):
+    """A worker found something that stands now."""
+
+    finding: str
+    owner: str
+    kind: str
+    resource: str
+    summary: str
+    amount_usd: float | None = None
+    evidence: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
+    """Kinds of the commands it proposes."""
+
+
+class FindingResolved(Frozen):
+    """What a worker had found no longer stands."""
+
+    finding: str
+    owner: str
+    kind: str
+
+
 class CommandChanged(Frozen):
     """A governed command reached a new state."""
 
@@ -144,6 +166,16 @@ class CommandChanged(Frozen):
     state: str
     digest: str
     target: str
+    reason: str = ""
+
+
+class PlanChanged(Frozen):
+    """A change plan reached a new state."""
+
+    plan: str
+    state: str
+    digest: str
+    commands: tuple[str, ...]
     reason: str = ""
 
 
@@ -192,6 +224,7 @@ class PageRaised(Frozen):
     """A human is needed: what happened, what to do, whom it concerns."""
 
     command: str | None = None
+    plan: str | None = None
     incident: str | None = None
     reason: str
     runbook: str = ""
@@ -223,8 +256,11 @@ EVENT_TYPES: tuple[tuple[str, type[Frozen]], ...] = (
     ("runtime.log.v1", LogObserved),
     ("runtime.metrics.v1", MetricsSummarised),
     ("runtime.billing.recorded.v1", BillingRecorded),
+    ("runtime.finding.raised.v1", FindingRaised),
+    ("runtime.finding.resolved.v1", FindingResolved),
     ("opsmesh.incident.changed.v1", IncidentChanged),
     ("opsmesh.command.changed.v1", CommandChanged),
+    ("opsmesh.plan.changed.v1", PlanChanged),
     ("opsmesh.decision.recorded.v1", DecisionRecorded),
     ("opsmesh.outcome.recorded.v1", OutcomeRecorded),
     ("opsmesh.lesson.learned.v1", LessonLearned),

@@ -65,6 +65,7 @@ CommandKind = Literal[
     "policy.activate",
     "autonomy.change",
     "alert.silence",
+    "operation.cancel",
     "ticket.open",
 ]
 KINDS: tuple[CommandKind, ...] = get_args(CommandKind)
@@ -119,8 +120,8 @@ _ROWS: tuple[CommandSpec, ...] = (
     CommandSpec("drift.reconcile", a.DriftAction, ("drift", "person"), "drift", "inverse"),
     CommandSpec("drift.adopt", a.DriftAction, ("drift", "person"), "drift", "inverse"),
     CommandSpec("drift.ignore", a.DriftAction, ("drift", "person"), "drift", "harmless", "low"),
-    CommandSpec("compliance.remediate", a.ComplianceAction, ("compliance_drift", "person"), "compliance", "inverse"),
-    CommandSpec("compliance.waive", a.ComplianceAction, ("person",), "compliance", "one_way"),
+    CommandSpec("compliance.remediate", a.ComplianceRemediate, ("compliance_drift", "person"), "remedy", "inverse"),
+    CommandSpec("compliance.waive", a.ComplianceWaive, ("person",), "waiver", "one_way"),
     CommandSpec("chaos.run", a.ChaosStep, ("resilience", "person"), "chaos", "harmless"),
     CommandSpec("chaos.abort", a.ChaosStep, ("resilience", "sre", "person"), "chaos", "harmless", "low"),
     CommandSpec("restore_point.create", a.RestorePointCreate, ("resilience", "person"), "backup", "harmless", "low"),
@@ -137,6 +138,7 @@ _ROWS: tuple[CommandSpec, ...] = (
     CommandSpec("policy.activate", a.PolicyActivate, ("person",), "policy", "inverse", "high"),
     CommandSpec("autonomy.change", a.AutonomyChange, ("person",), "autonomy", "inverse", "high"),
     CommandSpec("alert.silence", a.AlertSilence, ("sre", "person"), "silence", "harmless", "low"),
+    CommandSpec("operation.cancel", a.OperationCancel, ("sre", "resilience", "person"), "cancel", "harmless", "low"),
     CommandSpec(
         "ticket.open",
         a.TicketOpen,

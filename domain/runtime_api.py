@@ -1,38 +1,63 @@
 """Bodies and answers of the `/runtime` API that are no other domain shape already; server and client share them."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field, JsonValue
 
-from domain.arguments import TicketOpen
 from domain.base import Frozen, Slug, UtcDatetime
 from domain.changes import Patch, ResourceChange
+from domain.command_kinds import CATALOGUE, CommandKind
 from domain.ids import EnvironmentId, PrincipalId, TenantId
 from domain.outcomes import EffectReceipt
 
-OperationKind = Literal["restart", "ticket"]
+RATIONALE_LENGTH = 2000
+OPERATION_KINDS: tuple[CommandKind, ...] = (
+    "service.restart",
+    "region.failover",
+    "failover.drill",
+    "compliance.waive",
+    "chaos.run",
+    "chaos.abort",
+    "restore_point.create",
+    "restore.run",
+    "restore.drill",
+    "certificate.rotate",
+    "secret.rotate",
+    "operation.cancel",
+    "ticket.open",
+)
+"""Kinds that leave no desired state behind: recorded operations. All other kinds are patches."""
 
 
 class PatchBody(Frozen):
     """Fields to write, in order."""
 
     patches: tuple[Patch, ...] = Field(min_length=1, max_length=50)
-    rationale: str = Field(default="", max_length=2000)
+    rationale: str = Field(default="", max_length=RATIONALE_LENGTH)
 
 
-class RestartBody(Frozen):
-    """Restart the replicas of a service one after another."""
+class OperationRequest(Frozen):
+    """What every operation is asked for with: its kind and the closed arguments of that kind."""
 
-    operation: Literal["restart"] = "restart"
-    service: Slug
-    reason: Literal["memory_pressure", "hung", "stale_connections", "stale_config", "operator"] = "operator"
-    rationale: str = Field(default="", max_length=2000)
+    kind: CommandKind
+    arguments: Frozen
+    rationale: str = Field(default="", max_length=RATIONALE_LENGTH)
 
 
-class TicketBody(TicketOpen):
-    """Tell the owner what is wrong."""
+def _request(kind: CommandKind) -> type[OperationRequest]:
+    """Return the closed body of one kind: OperationRequest with the kind fixed and its arguments' model."""
+    name = "".join(part.title() for part in kind.replace("_", ".").split("."))
+    fixed: dict[str, object] = {"kind": Literal[kind], "arguments": CATALOGUE[kind].arguments}  # pyright: ignore[reportInvalidTypeForm]  # read off the catalogue
+    body = {"__module__": __name__, "__doc__": f"Ask for {kind}.", "__annotations__": fixed}
+    return type(OperationRequest)(name, (OperationRequest,), body)
 
-    rationale: str = Field(default="", max_length=2000)
+
+REQUESTS: dict[CommandKind, type[OperationRequest]] = {kind: _request(kind) for kind in OPERATION_KINDS}
+"""One closed body per operation kind, read off the catalogue."""
+if TYPE_CHECKING:
+    OperationBody = OperationRequest
+else:
+    OperationBody = Annotated[Union[tuple(REQUESTS.values())], Field(discriminator="kind")]  # noqa: UP007  # made from a table
 
 
 class PreviewAnswer(Frozen):
@@ -75,16 +100,39 @@ class EffectAnswer(Frozen):
     applied_count: int
 
 
+OperationStatus = Literal["accepted", "running", "done", "failed", "cancelled"]
+
+
+class Progress(Frozen):
+    """How far an operation has come."""
+
+    status: OperationStatus
+    fraction: float = Field(ge=0, le=1, default=1.0)
+    result: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What it measured or made: names and figures, never a secret."""
+    detail: str = Field(default="", max_length=2000)
+
+
 class OperationRecord(Frozen):
-    """One accepted operation without lasting state."""
+    """One accepted operation without lasting state, and how far it has come."""
 
     id: str
     tenant: TenantId
     environment: EnvironmentId
     idempotency_key: str
-    kind: OperationKind
+    kind: CommandKind
     target: str
     arguments: dict[str, JsonValue]
     actor: PrincipalId
     accepted_at: UtcDatetime
-    done: bool
+    progress: Progress
+
+    @property
+    def done(self) -> bool:
+        """Tell whether it ended well."""
+        return self.progress.status == "done"
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing more will happen."""
+        return self.progress.status in {"done", "failed", "cancelled"}

@@ -26,6 +26,7 @@ EntityKind = Literal[
     "pack",
     "policy_set",
     "alert",
+    "operation",
 ]
 EdgeKind = Literal["calls", "runs_on", "stores_in", "secured_by", "member_of"]
 

@@ -25,8 +25,9 @@ from domain.commands import TERMINAL, CommandRecord, Proposal, State
 from domain.crash_points import POINTS
 from domain.desired import EnvironmentState
 from domain.errors import Unauthenticated, Unavailable
+from domain.events import IncomingEvent
 from domain.evidence import ChangeRecord, LogPattern, MetricSeries, SpanStats
-from domain.ids import EnvironmentId
+from domain.ids import EnvironmentId, TenantId
 from domain.principals import Principal
 from domain.topology import Topology
 from evals.crash_cases import APPROVER, ENVIRONMENT, KEY, NARROWER, PROPOSER, TENANT, Kill, Script, proposal_of
@@ -37,10 +38,12 @@ from mesh.elsewhere import RemoteRuntime, serve_on
 from mesh.execution import Executor
 from mesh.internal import MESH
 from mesh.telemetry import in_memory
-from mesh.time import UlidIds
+from mesh.time import OsEntropy, UlidIds
 from runtime.api.app import build_runtime_app
 from runtime.assembly import runtime_services
 from runtime.engine.embedded import EmbeddedEngine
+from runtime.parts import RuntimeParts
+from runtime.planes import Planes
 from storage.engine import Database
 from storage.outbox import StoredEvent, first_time
 
@@ -164,6 +167,11 @@ class _OneToken:
         return MESH
 
 
+class _NothingTold:
+    def tell(self, tenant: TenantId, event: IncomingEvent) -> None:
+        """Forget it: no loop runs here that tells anything."""
+
+
 class _NoProposals:
     async def propose(self, proposal: Proposal, *, idempotency_key: str) -> str:
         """Refuse: nobody writes without a grant here."""
@@ -176,10 +184,13 @@ def run_runtime(
 ) -> None:  # fmt: skip
     """Serve the runtime API until killed."""
     target = TargetProxy(pipe)
+    parts = RuntimeParts(
+        database=Database(stores.runtime_url), clock=clock, ids=UlidIds(clock), entropy=OsEntropy(), target=target,
+        planes=Planes(), home=stores.home / "runtime", tell=_NothingTold(),
+    )  # fmt: skip
     services = runtime_services(
-        database=Database(stores.runtime_url), clock=clock, ids=UlidIds(clock), crash=KillAt(kill), target=target,
-        engine=EmbeddedEngine(target, clock), authenticator=_OneToken(), proposals=_NoProposals(),
-        grant_keys=[grant_key],
+        parts, crash=KillAt(kill), engine=EmbeddedEngine(target, clock), authenticator=_OneToken(),
+        proposals=_NoProposals(), grant_keys=[grant_key], loops=(),
     )  # fmt: skip
 
     async def serve() -> None:

@@ -10,6 +10,7 @@ from domain.commands import Proposal
 from domain.decisions import Budget
 from domain.errors import Unavailable
 from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
+from domain.plans import PlanWindow
 from domain.ports import Clock, CrashPoints, Ids, Rehearsal
 from domain.principals import ANY, Principal, RoleGrant
 from domain.tenancy import RuntimeTenantBinding
@@ -31,12 +32,13 @@ from mesh.elsewhere import RemoteRuntime
 from mesh.embedded import EmbeddedRuntime, embedded_runtime
 from mesh.execution import Executor
 from mesh.feedback import Feedback
-from mesh.internal import MESH, InternalAuthenticator
+from mesh.internal import MESH, InternalAuthenticator, PlatformTells
 from mesh.investigation import Investigation, Redirect, as_proposed
 from mesh.journal import Journal
 from mesh.loop import Loop
 from mesh.observed import Observed
 from mesh.paging import Pager
+from mesh.planning import Planning
 from mesh.readers import ApiReaders, CommandsAsEvidence
 from mesh.stages import Watcher, nobody
 from mesh.submission import ActionTable, Submission, callers_key
@@ -46,8 +48,13 @@ from mesh.thawing import Thawing
 from mesh.time import OsEntropy
 from mesh.undoing import Undoing
 from mesh.watching import Watching
+from runtime.parts import RuntimeParts
+from runtime.planes import Planes
 from runtime.simulator.world import World
+from runtime.targets.planes import simulated_planes
 from runtime.targets.simulated import SimulatedTarget
+from runtime.worker import principal_of
+from runtime.workers import WORKERS
 from storage.engine import Database
 from tools.actions import bind_actions
 from tools.client import RuntimeClient
@@ -80,6 +87,8 @@ class Parts:
     redirect: Redirect = as_proposed
     vectors: Vectors | None = None
     """Where the knowledge index searches; None means embedded Chroma in the state folder."""
+    loops: tuple[str, ...] | None = None
+    """Names of the embedded runtime's services and workers whose control loops run; None means all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,7 @@ class Mesh:
     async def reconcile(self) -> None:
         """Give an embedded runtime its turn; one elsewhere takes its own."""
         if isinstance(self.runtime, EmbeddedRuntime):
-            await self.runtime.services.convergence.reconcile()
+            await self.runtime.services.reconcile()
 
     async def close(self) -> None:
         """Close clients and stores."""
@@ -142,6 +151,7 @@ class LateProposals:
     """The runtime's way to propose: bound to the submission once both exist."""
 
     submission: Submission | None = None
+    planning: Planning | None = None
 
     async def propose(self, proposal: Proposal, *, idempotency_key: str) -> str:
         """Record the proposal and return its address. Raises Unavailable before the mesh is up."""
@@ -149,6 +159,20 @@ class LateProposals:
             raise Unavailable("the mesh is still starting", reason="starting")
         record = await self.submission.submit(proposal, key=callers_key(proposal, idempotency_key))
         return f"/v1/commands/{record.command.id}"
+
+    async def propose_plan(
+        self,
+        proposals: Sequence[Proposal],
+        *,
+        window: PlanWindow,
+        compensate_in: Sequence[int] | None,
+        idempotency_key: str,
+    ) -> str:
+        """Record the proposals as one plan and return its address. Raises Unavailable before the mesh is up."""
+        if self.planning is None:
+            raise Unavailable("the mesh is still starting", reason="starting")
+        record = await self.planning.propose(proposals, window=window, compensate_in=compensate_in, key=idempotency_key)
+        return f"/v1/plans/{record.plan.id}"
 
 
 def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
@@ -184,6 +208,7 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
         parts, governed, log=log, incidents=incidents, journal=journal, cases=cases, knowledge=knowledge,
         readers=readers, submission=submission, autonomy=autonomy, reached=reached,
     )  # fmt: skip
+    proposals.planning = loop.planning
     return Mesh(
         parts=parts, governed=governed, principals=principals, autonomy=autonomy, policy=policy, log=log,
         telemetry_store=TelemetryStore(parts.database, parts.clock, parts.ids),
@@ -216,10 +241,15 @@ def _reach(
     if isinstance(runs, RemoteRuntime):
         return _Reached(runs, runs.token, runs.environments)
     watched = isinstance(runs, Observed)
+    over = RuntimeParts(
+        database=parts.runtime_database, clock=parts.clock, ids=parts.ids, entropy=OsEntropy(),
+        target=runs.target(parts.database, log) if watched else SimulatedTarget(runs),
+        planes=Planes() if watched else simulated_planes(runs, parts.home / "runtime"),
+        home=parts.home / "runtime", tell=PlatformTells(log),
+    )  # fmt: skip
     runtime = embedded_runtime(
-        runs.target(parts.database, log) if watched else SimulatedTarget(runs), parts.runtime_database,
-        clock=parts.clock, ids=parts.ids, crash=parts.crash, authenticator=authenticator, proposals=proposals,
-        grant_key=grant_key,
+        over, crash=parts.crash, authenticator=authenticator, proposals=proposals, grant_key=grant_key,
+        loops=() if watched else parts.loops,
     )  # fmt: skip
     windows = runs.windows if watched else LIVE
     return _Reached(runtime, authenticator.token, [_environment(runs)], windows)
@@ -242,13 +272,14 @@ def _loop(  # noqa: PLR0913  # composition
     database, clock, ids, watcher = parts.database, parts.clock, parts.ids, parts.watcher
     watching = Watching(database, journal, readers, submission.actions, clock, parts.crash)
     executor = Executor(
-        store=governed.commands, executions=governed.executions, grants=governed.grants, submission=submission,
-        actions=submission.actions, watching=watching, clock=clock, worker=WORKER, incident_of=cases.of,
+        store=governed.commands, executions=governed.executions, plans=governed.plans, grants=governed.grants,
+        submission=submission, actions=submission.actions, watching=watching, clock=clock, worker=WORKER, incident_of=cases.of,
     )  # fmt: skip
     packs = PackBuilder(
         readers=readers, events=log, past=knowledge, commands=CommandsAsEvidence(governed.commands),
         clock=clock, windows=reached.windows,
     )  # fmt: skip
+    undoing = Undoing(governed.commands, governed.executions, executor, submission.actions, clock, ids, WORKER)
     return Loop(
         detection=Detection(
             database, log, incidents, knowledge, journal, readers, clock, tuple(reached.environments), watcher
@@ -261,9 +292,8 @@ def _loop(  # noqa: PLR0913  # composition
         ),
         submission=submission, store=governed.commands, executions=governed.executions, executor=executor,
         watching=watching, thawing=Thawing(database, governed.commands, clock, WORKER),
-        undoing=Undoing(
-            governed.commands, governed.executions, executor, submission.actions, clock, ids, WORKER
-        ),
+        undoing=undoing,
+        planning=Planning(submission, governed.plans, governed.plan_approvals, undoing, clock, ids),
         feedback=Feedback(
             database=database, journal=journal, outbox=governed.outbox, audit=governed.audit, autonomy=autonomy,
             incidents=incidents, lessons=knowledge, clock=clock, ids=ids,
@@ -274,11 +304,13 @@ def _loop(  # noqa: PLR0913  # composition
 
 
 def _know_ourselves(principals: Principals) -> None:
-    """Store the mesh's and the agents' identities; agents propose everywhere and approve nowhere."""
+    """Store the mesh's, the agents' and the workers' identities; these propose everywhere and approve nowhere."""
     principals.ensure(MESH)
-    for spec in AGENTS:
+    known = [(spec.principal, spec.name) for spec in AGENTS]
+    known += [(principal_of(worker.name), worker.name) for worker in WORKERS]
+    for principal, name in known:
         grants = (RoleGrant(role="proposer", tenant=TenantId(ANY)),)
-        principals.ensure(Principal(id=spec.principal, kind="agent", name=spec.name, grants=grants))
+        principals.ensure(Principal(id=principal, kind="agent", name=name, grants=grants))
 
 
 def _default_budgets(binding: RuntimeTenantBinding) -> tuple[Budget, ...]:

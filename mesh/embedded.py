@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import httpx
 
 from domain.ids import EnvironmentId
-from domain.ports import Clock, CrashPoints, Ids
+from domain.ports import CrashPoints
 from domain.tenancy import RuntimeTenantBinding
 from runtime.api.app import build_runtime_app
-from runtime.assembly import RuntimeServices, runtime_services
+from runtime.assembly import runtime_services
 from runtime.engine.embedded import EmbeddedEngine
-from runtime.ports import Authenticator, ProposeWrite, RuntimeTarget
-from storage.engine import Database
+from runtime.parts import RuntimeParts, RuntimeServices
+from runtime.ports import Authenticator, ProposeWrite
 
 BASE_URL = "http://runtime.internal"
 """Never resolved: the ASGI transport answers in this process."""
@@ -23,7 +23,6 @@ class EmbeddedRuntime:
     """The runtime over one target, and an HTTP client into it."""
 
     services: RuntimeServices
-    target: RuntimeTarget
     http: httpx.AsyncClient
 
     async def register(self, environment: EnvironmentId, bound: Sequence[RuntimeTenantBinding]) -> None:
@@ -36,20 +35,18 @@ class EmbeddedRuntime:
 
 
 def embedded_runtime(
-    target: RuntimeTarget,
-    database: Database,
+    parts: RuntimeParts,
     *,
-    clock: Clock,
-    ids: Ids,
     crash: CrashPoints,
     authenticator: Authenticator,
     proposals: ProposeWrite,
     grant_key: bytes,
+    loops: Sequence[str] | None = None,
 ) -> EmbeddedRuntime:
-    """Put the runtime together over a target."""
+    """Put the runtime together over a target in this process."""
     services = runtime_services(
-        database=database, clock=clock, ids=ids, crash=crash, target=target, engine=EmbeddedEngine(target, clock),
-        authenticator=authenticator, proposals=proposals, grant_keys=[grant_key],
+        parts, crash=crash, engine=EmbeddedEngine(parts.target, parts.clock), authenticator=authenticator,
+        proposals=proposals, grant_keys=[grant_key], loops=loops,
     )  # fmt: skip
     transport = httpx.ASGITransport(app=build_runtime_app(services))
-    return EmbeddedRuntime(services, target, httpx.AsyncClient(transport=transport, base_url=BASE_URL))
+    return EmbeddedRuntime(services, httpx.AsyncClient(transport=transport, base_url=BASE_URL))

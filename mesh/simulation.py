@@ -11,14 +11,14 @@ from pathlib import Path
 
 from agents.skeleton import Reasoner
 from domain.events import IncomingEvent
-from domain.ids import PrincipalId, TenantId
+from domain.ids import TenantId
 from domain.ports import CrashPoints, Rehearsal
-from domain.principals import EventSourceKey
 from domain.tenancy import AutonomyLevel
 from grounding.event_log import EventLog
 from grounding.vectors import Vectors
 from mesh.composition import Mesh, Parts, compose
 from mesh.crash import NO_CRASH
+from mesh.internal import platform_sender
 from mesh.investigation import Redirect, as_proposed
 from mesh.on_call import Approver, OnCall
 from mesh.stages import Watcher, nobody
@@ -31,7 +31,6 @@ from storage.engine import Database
 
 ROUND = timedelta(seconds=30)
 """How often the loop looks: half the shortest hold of an alert."""
-PLATFORM_SOURCE = "/runtime"
 WARM_UP = timedelta(hours=3, minutes=30)
 """What a world lives through before the loop looks at it: the baseline of an evidence pack, and half an hour."""
 
@@ -75,13 +74,6 @@ class Simulation:
         return len(due)
 
 
-def platform_sender(tenant: TenantId) -> EventSourceKey:
-    """Return the credential under which the embedded platform sends a tenant's events."""
-    return EventSourceKey(
-        id=PrincipalId(f"source:runtime:{tenant}"), source=PLATFORM_SOURCE, tenants=(tenant,), trust="platform"
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What may differ between simulated runs."""
@@ -108,6 +100,8 @@ class Choices:
     """A world that was lived in before, to be lived in further."""
     world: World | None = None
     """A world that somebody else warmed up and also has a hand in: it is taken as it is."""
+    loops: tuple[str, ...] | None = None
+    """Names of the runtime's services and workers whose control loops run; None means all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +124,7 @@ async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choice
         ids=UlidIds(clock, seed=None if choices.resume else seed),
         telemetry=choices.telemetry or in_memory(seed=seed)[0], crash=choices.crash, watcher=choices.watcher,
         rehearsal=choices.rehearsal, reasoner=choices.reasoner, redirect=choices.redirect, vectors=choices.vectors,
+        loops=choices.loops,
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)

@@ -1,73 +1,58 @@
-"""RuntimeServices: everything the `/runtime` API needs, put together from ports in one place."""
+"""The runtime put together from its parts in one place."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from domain.desired import EnvironmentState
-from domain.ids import EnvironmentId
-from domain.ports import Clock, CrashPoints, Engine, Ids
-from domain.tenancy import RuntimeTenantBinding
-from runtime import state
+from domain.command_kinds import CommandKind
+from domain.ports import CrashPoints, Engine
 from runtime.convergence import Convergence
 from runtime.door import Door
 from runtime.gate import GrantGate
-from runtime.ports import Authenticator, ProposeWrite, RuntimeTarget
+from runtime.operators import Cancel, core_operators
+from runtime.parts import RuntimeParts, RuntimeServices
+from runtime.ports import Authenticator, Operator, ProposeWrite
 from runtime.proposed import ProposedWrites
-from storage.engine import Database
+from runtime.services import SERVICES
+from runtime.worker_runner import WorkerRunner
 from storage.tables.runtime import create_runtime_tables
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeServices:
-    """Made by `runtime_services`; `convergence.reconcile()` is to be called at start and regularly."""
-
-    database: Database
-    clock: Clock
-    target: RuntimeTarget
-    authenticator: Authenticator
-    convergence: Convergence
-    door: Door
-
-    async def register(self, environment: EnvironmentId, bound: Sequence[RuntimeTenantBinding]) -> None:
-        """Add an environment as the target runs it now; one that is registered already is left as it is."""
-        with self.database.read() as connection:
-            if environment in state.names(connection):
-                return
-        base: EnvironmentState = await self.target.live(environment)
-        with self.database.begin() as connection:
-            state.register(connection, environment, bound, base, at=self.clock.now())
-
-
-def runtime_services(  # noqa: PLR0913  # composition
+def runtime_services(  # composition
+    parts: RuntimeParts,
     *,
-    database: Database,
-    clock: Clock,
-    ids: Ids,
     crash: CrashPoints,
-    target: RuntimeTarget,
     engine: Engine,
     authenticator: Authenticator,
     proposals: ProposeWrite,
     grant_keys: Sequence[bytes],
+    loops: Sequence[str] | None = None,
 ) -> RuntimeServices:
-    """Put the runtime together; creates missing tables. `grant_keys` are governance's public keys in PEM form."""
-    create_runtime_tables(database.engine)
-    convergence = Convergence(database, clock, engine, target)
+    """Put the runtime together; creates missing tables.
+
+    `grant_keys` are governance's public keys in PEM form; `loops` names the services and workers whose control loops
+    run, None for all.
+    """
+    create_runtime_tables(parts.database.engine)
+    operators: dict[CommandKind, Operator] = core_operators(parts.target)
+    for row in SERVICES:
+        operators |= row.operators(parts)
+    operators["operation.cancel"] = Cancel(parts.database, operators)
+    convergence = Convergence(parts.database, parts.clock, engine, parts.target, operators)
     door = Door(
-        database=database,
-        clock=clock,
-        ids=ids,
+        database=parts.database,
+        clock=parts.clock,
+        ids=parts.ids,
         engine=engine,
         gate=GrantGate(grant_keys),
         convergence=convergence,
-        proposed=ProposedWrites(database, clock, ids, proposals),
+        proposed=ProposedWrites(parts.database, parts.clock, parts.ids, proposals),
         crash=crash,
+        operators=operators,
     )
+    turns = [row.turn(parts) for row in SERVICES if row.turn is not None and (loops is None or row.name in loops)]
     return RuntimeServices(
-        database=database,
-        clock=clock,
-        target=target,
+        parts=parts,
         authenticator=authenticator,
         convergence=convergence,
         door=door,
+        turns=(*turns, WorkerRunner(parts, proposals, only=loops)),
     )

@@ -7,17 +7,19 @@ next call. Ended overrides and the platform teams' own deployments are taken up 
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from domain.base import Digest, Frozen, digest_of
 from domain.changes import Patch
+from domain.command_kinds import CommandKind
 from domain.desired import DesiredState, apply_patches
-from domain.errors import Invalid, Unavailable
+from domain.errors import Invalid, OpsmeshError, Unavailable
 from domain.ids import CommandId, EnvironmentId, PrincipalId
 from domain.ports import Clock, Engine
-from domain.runtime_api import OperationRecord
+from domain.runtime_api import OperationRecord, Progress
 from runtime import operations, state
-from runtime.ports import RuntimeTarget
+from runtime.ports import Operator, RuntimeTarget
 from storage.engine import Database
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class Convergence:
     clock: Clock
     engine: Engine
     target: RuntimeTarget
+    operators: Mapping[CommandKind, Operator]
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def reconcile(self) -> tuple[Lag, ...]:
@@ -104,13 +107,22 @@ class Convergence:
             state.mark_actuated(connection, desired.environment, desired.version, digest)
 
     async def perform(self, record: OperationRecord) -> Lag | None:
-        """Make the target do an accepted operation; None when it is done."""
-        if not record.done:
+        """Carry an accepted operation on as far as it goes now; None unless the target does not answer.
+
+        One queue per operation: two callers never step the same one at once.
+        """
+        async with self._locks[record.id]:
+            with self.database.read() as connection:
+                newest = operations.find(connection, record.tenant, record.environment, record.id)
+            if newest is None or newest.ended:
+                return None
             try:
-                service = record.target.partition("/")[2]
-                await self.target.restart(record.environment, service, key=record.idempotency_key)
+                progress = await self.operators[record.kind].step(newest)
             except Unavailable as error:
                 return Lag(environment=record.environment, reason=str(error))
+            except OpsmeshError as error:
+                # What the operator refuses or cannot read again does not get better by repeating it.
+                progress = Progress(status="failed", fraction=newest.progress.fraction, detail=str(error))
             with self.database.begin() as connection:
-                operations.finish(connection, record.id)
+                operations.advance(connection, newest, progress)
         return None

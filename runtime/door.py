@@ -4,13 +4,14 @@ A dry run has no effect, a write without a grant becomes a proposal. A write wit
 its used grant and its fencing marks in one transaction; then the target follows. The same key again: the same answer.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.changes import Patch, preview_digest
+from domain.command_kinds import CommandKind
 from domain.decisions import GrantClaims
 from domain.desired import DesiredState
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict, Invalid, Unavailable
 from domain.ids import EnvironmentId
 from domain.outcomes import EffectReceipt
 from domain.ports import Clock, CrashPoints, Engine, Ids
@@ -19,6 +20,7 @@ from runtime.convergence import Convergence
 from runtime.drafts import Draft, draft_operation, draft_patches
 from runtime.gate import GrantGate
 from runtime.meaning import Meaning, meaning_of
+from runtime.ports import Asked, Operator
 from runtime.proposed import ProposedWrites
 from runtime.scope import TenantView
 from runtime.writes import Answer, Preview, Write
@@ -40,6 +42,7 @@ class Door:
     convergence: Convergence
     proposed: ProposedWrites
     crash: CrashPoints
+    operators: Mapping[CommandKind, Operator]
 
     async def patch(self, write: Write, patches: Sequence[Patch], view: TenantView) -> Answer:
         """Write fields of the desired state. Raises NotFound for a resource outside the view."""
@@ -55,13 +58,17 @@ class Door:
         return await self._pass(write, draft, meaning)
 
     async def operate(self, write: Write, meaning: Meaning, view: TenantView) -> Answer:
-        """Do an operation without lasting state and keep it as a record."""
-        if meaning.kind != "ticket.open":
-            view.check_owned(meaning.target.address)
+        """Do an operation without lasting state and keep it as a record. Raises NotFound for what is out of view."""
+        operator = self.operators.get(meaning.kind)
+        if operator is None:
+            raise Invalid(f"nothing here carries out {meaning.kind}", reason="no_such_operation")
         operation = self.ids.ulid()
 
         async def draft(desired: DesiredState) -> Draft:
-            return draft_operation(desired, meaning, write, operation, self.clock.now())
+            asked = Asked(
+                meaning, write.tenant, write.environment, view, desired, self.clock.now(), write.key or operation
+            )
+            return draft_operation(asked, await operator.plan(asked), write, operation)
 
         return await self._pass(write, draft, lambda _: meaning)
 

@@ -12,10 +12,10 @@ from domain.desired import DesiredState, apply_patches
 from domain.ids import CommandId
 from domain.outcomes import EffectReceipt
 from domain.ports import Engine
-from domain.runtime_api import OperationRecord
+from domain.runtime_api import OperationRecord, Progress
 from runtime import operations, state
 from runtime.differences import address_of, override_changes
-from runtime.meaning import Meaning
+from runtime.ports import Asked, OperationPlan
 from runtime.writes import Write
 
 _NOBODY = CommandId("undecided")
@@ -53,15 +53,8 @@ async def draft_patches(
     )
 
 
-def draft_operation(desired: DesiredState, meaning: Meaning, write: Write, operation: str, at: datetime) -> Draft:
-    """Work out an operation: a restart of a service, or a ticket."""
-    ticket = meaning.kind == "ticket.open"
-    arguments = {k: v for k, v in meaning.arguments.items() if k != "service"}
-    change = (
-        ResourceChange(address=f"environment/{write.environment}", operation="create", path="tickets", after=arguments)
-        if ticket
-        else ResourceChange(address=meaning.target.address, operation="run", path="restart", after=arguments)
-    )
+def draft_operation(asked: Asked, plan: OperationPlan, write: Write, operation: str) -> Draft:
+    """Frame an operation's plan as a write of one record."""
 
     def commit(connection: Connection, grant: GrantClaims) -> EffectReceipt:
         record = OperationRecord(
@@ -69,16 +62,14 @@ def draft_operation(desired: DesiredState, meaning: Meaning, write: Write, opera
             tenant=grant.tenant,
             environment=grant.environment,
             idempotency_key=grant.idempotency_key,
-            kind="ticket" if ticket else "restart",
-            target=meaning.target.address,
-            arguments=arguments,
+            kind=asked.meaning.kind,
+            target=asked.meaning.target.address,
+            arguments=asked.meaning.arguments,
             actor=write.principal,
-            accepted_at=at,
-            done=ticket,
+            accepted_at=asked.at,
+            progress=Progress(status="accepted", fraction=0.0),
         )
         operations.add(connection, record)
         return EffectReceipt(idempotency_key=grant.idempotency_key, status="applied", operation=operation)
 
-    # Tickets do not exclude each other; two restarts of one service do.
-    resource = f"ticket/{write.key}" if ticket else meaning.target.address
-    return Draft(desired=desired, changes=(change,), resources=(resource,), commit=commit)
+    return Draft(desired=asked.desired, changes=plan.changes, resources=plan.resources, commit=commit)

@@ -13,7 +13,8 @@ from domain.changes import Patch
 from domain.command_kinds import CATALOGUE, CommandKind
 from domain.desired import EnvironmentState
 from domain.errors import Invalid
-from domain.topology import EntityRef
+from domain.ids import EnvironmentId
+from domain.topology import EntityKind, EntityRef
 from runtime.differences import address_of
 
 Arguments = dict[str, JsonValue]
@@ -100,3 +101,31 @@ _ROWS: tuple[tuple[CommandKind, tuple[str, ...], bool, Build], ...] = (
     ("tenant.throttle", ("tenants", "rate_limit_rps"), True, _throttle),
     ("node_pool.scale", ("node_pools", "node_count"), False, _node_count),
 )
+
+
+_TARGETS: dict[CommandKind, tuple[EntityKind, str]] = {
+    "service.restart": ("service", "service"),
+    "region.failover": ("region", "from_region"),
+    "failover.drill": ("region", "from_region"),
+    "chaos.run": ("experiment", "experiment"),
+    "chaos.abort": ("experiment", "experiment"),
+    "restore_point.create": ("tenant", "tenant"),
+    "restore.run": ("restore_point", "restore_point"),
+    "restore.drill": ("restore_point", "restore_point"),
+    "certificate.rotate": ("certificate", "certificate"),
+    "secret.rotate": ("secret", "secret"),
+    "operation.cancel": ("operation", "operation"),
+}
+"""Which argument of an operation names what it is done to."""
+
+
+def operation_meaning(kind: CommandKind, arguments: Frozen, environment: EnvironmentId) -> Meaning:
+    """Return what an operation means: its kind, its arguments, and the target that the arguments name."""
+    said = arguments.model_dump(mode="json")
+    if kind == "compliance.waive":
+        target = EntityRef.parse(str(said["resource"]))
+    elif (row := _TARGETS.get(kind)) is not None:
+        target = EntityRef(kind=row[0], id=said[row[1]])
+    else:
+        target = EntityRef(kind="environment", id=environment)
+    return Meaning(kind=kind, arguments=said, target=target)

@@ -4,15 +4,22 @@ Telemetry comes through `domain.ports.TelemetryReader` and `SpanReader`; a targe
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from domain.changes import Patch
+from domain.changes import Patch, ResourceChange
 from domain.commands import Proposal
-from domain.desired import EnvironmentState
-from domain.ids import EnvironmentId
+from domain.desired import DesiredState, EnvironmentState
+from domain.events import IncomingEvent
+from domain.ids import EnvironmentId, TenantId
+from domain.plans import PlanWindow
 from domain.ports import SpanReader, TelemetryReader
 from domain.principals import EventSourceKey, Principal
+from domain.runtime_api import OperationRecord, Progress
 from domain.topology import Topology
+from runtime.meaning import Meaning
+from runtime.scope import TenantView
 
 
 class ComputeTarget(Protocol):
@@ -59,6 +66,64 @@ class RuntimeTarget(ComputeTarget, Inventory, PlatformWrites, TelemetryReader, S
     """All that the API needs of one target; the embedded ones are all of it in one object."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operation somebody asks for, with all that its plan may depend on."""
+
+    meaning: Meaning
+    tenant: TenantId
+    environment: EnvironmentId
+    view: TenantView
+    desired: DesiredState
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPlan:
+    """What an operation would do."""
+
+    changes: tuple[ResourceChange, ...]
+    """The preview. It is planned again before the effect, and must be the same then."""
+    resources: tuple[str, ...]
+    """Addresses for which fencing numbers are kept: two operations on one of them exclude each other."""
+
+
+class Operator(Protocol):
+    """Carries out one kind of operation. What it knows between two steps lies in documents or with the target."""
+
+    async def plan(self, asked: Asked) -> OperationPlan:
+        """Plan without effect. Raises Invalid, Refused, or NotFound for what is missing or out of view."""
+        ...
+
+    async def step(self, record: OperationRecord) -> Progress:
+        """Go as far as it goes now; called again until it ends. Idempotent under the record's key.
+
+        Raises Unavailable where the target does not answer: it is tried again.
+        """
+        ...
+
+    async def cancel(self, record: OperationRecord) -> Progress:
+        """Stop and clean up. Raises Refused where that is no longer possible."""
+        ...
+
+
+class Turn(Protocol):
+    """A service's own control loop."""
+
+    async def turn(self) -> None:
+        """Look once and do what is due. Raises Unavailable where the target does not answer: it is tried again."""
+        ...
+
+
+class Tell(Protocol):
+    """Takes what the runtime's services and workers tell into the event log, under the platform's credential."""
+
+    def tell(self, tenant: TenantId, event: IncomingEvent) -> None:
+        """Take one event. The same id again is a duplicate and changes nothing."""
+        ...
+
+
 class Authenticator(Protocol):
     """Turns a presented token into who holds it."""
 
@@ -72,4 +137,18 @@ class ProposeWrite(Protocol):
 
     async def propose(self, proposal: Proposal, *, idempotency_key: str) -> str:
         """Record the proposal as a PROPOSED command and return the address where it can be followed."""
+        ...
+
+    async def propose_plan(
+        self,
+        proposals: Sequence[Proposal],
+        *,
+        window: PlanWindow,
+        compensate_in: Sequence[int] | None,
+        idempotency_key: str,
+    ) -> str:
+        """Record several proposals as one change plan, run in this order inside the window; return its address.
+
+        `compensate_in` names positions in the order of their undo; None means all that have an inverse, last first.
+        """
         ...

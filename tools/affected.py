@@ -27,6 +27,18 @@ def affected_by(
             case "tenant":
                 tenants.add(TenantId(target.id))
                 regions |= {b.primary_region for b in bound if b.tenant == target.id}
+            case "data_store":
+                tenants |= {d.tenant for d in topology.data_stores if d.id == target.id}
+                regions |= {d.region for d in topology.data_stores if d.id == target.id}
+            case "certificate" | "secret":
+                for service in _holders(target, topology):
+                    tenants |= _tenants_of(service, topology)
+                    regions |= _regions_of(service, topology)
+            case "region":
+                tenants |= {b.tenant for b in bound if b.primary_region == target.id} or {PLATFORM}
+                regions.add(target.id)
+            case "restore_point" | "experiment" | "operation" | "pack" | "release":
+                continue  # a tenant's own document: who asks is whom it touches, besides what its preview names
             case _:
                 tenants |= {PLATFORM, *(b.tenant for b in bound)}
     return AffectedSet(
@@ -36,6 +48,11 @@ def affected_by(
         failure_domains=tuple(sorted(regions)),
         spans_tenants=len(tenants) > 1,
     )
+
+
+def _holders(target: EntityRef, topology: Topology) -> tuple[str, ...]:
+    held = topology.certificates if target.kind == "certificate" else topology.secrets
+    return tuple(one.service for one in held if one.id == target.id)
 
 
 def _regions_of(service: str, topology: Topology) -> set[str]:

@@ -13,12 +13,13 @@ from domain.command_kinds import CATALOGUE
 from domain.commands import Command, Proposal
 from domain.outcomes import ActionPlan, EffectReceipt
 from tools.actions import Tool
-from tools.actions.ticket import OpenTicket
 from tools.client import RuntimeClient
 from tools.readers.runtime import RuntimeApiReader
+from tools.recorded_action import RecordedAction
 
 NOBODY = "unowned"
 """Whom the ticket reaches when the topology names no owner of the target."""
+_AS_TICKET = {"kind": "ticket.open"}
 
 
 class Handoff:
@@ -26,17 +27,17 @@ class Handoff:
 
     def __init__(self, client: RuntimeClient) -> None:
         self._client = client
-        self._ticket = OpenTicket(client)
+        self._ticket = RecordedAction(client)
 
     async def plan(self, proposal: Proposal, *, at: datetime) -> ActionPlan:
         """Preview the ticket. Raises NotFound for a target out of reach."""
         asked = _text(await self._owner(proposal), proposal)
-        return await self._ticket.plan(proposal.model_copy(update={"arguments": asked}), at=at)
+        return await self._ticket.plan(proposal.model_copy(update=_AS_TICKET | {"arguments": asked}), at=at)
 
     async def apply(self, command: Command, *, grant: str) -> EffectReceipt:
         """Open the ticket, once. Raises OutcomeUnknown when the answer was lost."""
         asked = _text(await self._owner(command), command)
-        return await self._ticket.apply(command.model_copy(update={"arguments": asked}), grant=grant)
+        return await self._ticket.apply(command.model_copy(update=_AS_TICKET | {"arguments": asked}), grant=grant)
 
     async def status(self, command: Command) -> EffectReceipt:
         """Ask the runtime whether the ticket was opened."""
@@ -71,4 +72,4 @@ def _text(owner: str, asked: Proposal | Command) -> dict[str, JsonValue]:
 def bind_handoffs(client: RuntimeClient) -> dict[str, Tool]:
     """Return tools for a runtime without an actuator: every kind of command plans as a ticket."""
     tools: dict[str, Tool] = {spec.tool: Handoff(client) for spec in CATALOGUE.values()}
-    return tools | {"ticket": OpenTicket(client)}
+    return tools | {"ticket": RecordedAction(client)}

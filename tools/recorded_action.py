@@ -1,71 +1,57 @@
-"""Actions without lasting state: kept by the runtime as recorded resources, with nothing to take back."""
+"""Actions without lasting state: operations that the runtime keeps as records and carries on until they end.
 
-from abc import ABC, abstractmethod
+One class runs every such kind: what is asked for is the kind with its closed arguments.
+"""
+
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
-from domain.base import Frozen
+from domain.command_kinds import CommandKind
 from domain.commands import Command, Inverse, Proposal
 from domain.ids import PLATFORM
 from domain.outcomes import ActionPlan, EffectReceipt
-from domain.runtime_api import OperationRecord, PreviewAnswer
+from domain.runtime_api import REQUESTS, OperationRecord, OperationRequest, PreviewAnswer
 from domain.tenancy import AffectedSet
+from domain.topology import EntityRef
 from tools.affected import affected_by
 from tools.client import RuntimeClient
 from tools.effects import effect_under, send
 from tools.paths import place
 from tools.readers.runtime import RuntimeApiReader
 
-A = TypeVar("A", bound=Frozen)
 _PREVIEW = TypeAdapter(PreviewAnswer)
 _OPERATION = TypeAdapter(OperationRecord)
+_NOTHING_LASTING = Inverse(note="nothing lasting to take back")
 
 
-class RecordedAction(ABC, Generic[A]):
-    """An Action and ActionVerifier over a recorded resource. A subclass says its route and body."""
-
-    arguments: ClassVar[type[Frozen]]
-    route: ClassVar[str]
+class RecordedAction:
+    """An Action and ActionVerifier over recorded operations."""
 
     def __init__(self, client: RuntimeClient) -> None:
         self._client = client
 
-    @abstractmethod
-    def body(self, wanted: A) -> Frozen:
-        """Return the request that the arguments mean."""
-
-    def reach(self, proposal: Proposal, affected: AffectedSet) -> AffectedSet:
-        """Return what the operation really touches of what hangs on its target; by default all of it."""
-        del proposal
-        return affected
-
     async def plan(self, proposal: Proposal, *, at: datetime) -> ActionPlan:
-        """Preview the operation. Raises NotFound for a target out of reach."""
-        body = self._body(proposal.arguments)
+        """Preview the operation. Raises NotFound for a target out of reach, Refused for what is forbidden."""
+        del at
         client = self._client.for_tenant(proposal.tenant)
-        answer = await client.preview("POST", place(proposal.environment, self.route), body, _PREVIEW)
-        platform = RuntimeApiReader(self._client.for_tenant(PLATFORM))
-        topology = await platform.topology(proposal.environment)
-        bound = await platform.bindings(proposal.environment)
+        body = _body(proposal)
+        answer = await client.preview("POST", place(proposal.environment, "operations"), body, _PREVIEW)
         return ActionPlan(
-            preview=answer.changes,
-            inverse=Inverse(note="nothing lasting to take back"),
-            affected=self.reach(proposal, affected_by([proposal.target], topology, bound, proposal.environment)),
+            preview=answer.changes, inverse=_NOTHING_LASTING, affected=await self._affected(proposal, answer)
         )
 
     async def apply(self, command: Command, *, grant: str) -> EffectReceipt:
-        """Do it, once. Raises OutcomeUnknown when the answer was lost."""
-        path = place(command.environment, self.route)
-        return await send(self._client, command, "POST", path, self._body(command.arguments), grant)
+        """Ask for it, once. Raises OutcomeUnknown when the answer was lost."""
+        path = place(command.environment, "operations")
+        return await send(self._client, command, "POST", path, _body(command), grant)
 
     async def status(self, command: Command) -> EffectReceipt:
         """Ask the runtime whether the effect happened."""
         return await effect_under(self._client, command)
 
     async def verify(self, command: Command) -> bool:
-        """Tell whether the recorded resource is done."""
+        """Tell whether the operation ended well."""
         receipt = await effect_under(self._client, command)
         if receipt.operation is None:
             return False
@@ -75,8 +61,22 @@ class RecordedAction(ABC, Generic[A]):
 
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan nothing: there is nothing lasting."""
-        return ActionPlan(preview=(), inverse=Inverse(note="nothing lasting to take back"), affected=command.affected)
+        del at
+        return ActionPlan(preview=(), inverse=_NOTHING_LASTING, affected=command.affected)
 
-    def _body(self, arguments: dict[str, JsonValue]) -> Frozen:
-        wanted: A = self.arguments.model_validate(arguments)  # pyright: ignore[reportAssignmentType]  # `arguments` is the class of A
-        return self.body(wanted)
+    async def _affected(self, proposal: Proposal, answer: PreviewAnswer) -> AffectedSet:
+        """What the target and every resource in the preview reaches; a ticket touches only its tenant."""
+        if proposal.kind == "ticket.open":
+            return AffectedSet(tenants=(proposal.tenant,), environments=(proposal.environment,), resources=())
+        platform = RuntimeApiReader(self._client.for_tenant(PLATFORM))
+        topology = await platform.topology(proposal.environment)
+        bound = await platform.bindings(proposal.environment)
+        targets = [proposal.target, *(EntityRef.parse(change.address) for change in answer.changes)]
+        found = affected_by(list(dict.fromkeys(targets)), topology, bound, proposal.environment)
+        tenants = tuple(sorted({*found.tenants, proposal.tenant}))
+        return found.model_copy(update={"tenants": tenants, "spans_tenants": len(tenants) > 1})
+
+
+def _body(asked: Proposal | Command) -> OperationRequest:
+    kind: CommandKind = asked.kind
+    return REQUESTS[kind].model_validate({"kind": kind, "arguments": asked.arguments})

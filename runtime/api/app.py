@@ -6,10 +6,10 @@ from domain.problems import Problem
 from runtime.api import reads, telemetry, writes
 from runtime.api.limits import BodyLimit
 from runtime.api.problems import install_problems
-from runtime.assembly import RuntimeServices
-from runtime.services import SERVICE_ROUTERS
+from runtime.parts import RuntimeServices
+from runtime.services import SERVICES
 
-ROUTERS = (reads.router, telemetry.router, writes.router, *SERVICE_ROUTERS)
+ROUTERS = (reads.router, telemetry.router, writes.router, *(row.router for row in SERVICES))
 
 
 def build_runtime_app(runtime: RuntimeServices) -> FastAPI:

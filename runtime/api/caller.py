@@ -17,7 +17,7 @@ from domain.errors import Invalid, NotFound, Refused, Unauthenticated
 from domain.ids import PLATFORM, EnvironmentId, TenantId
 from domain.principals import ANY, READING_ROLES, Principal, Role
 from runtime import state
-from runtime.assembly import RuntimeServices
+from runtime.parts import RuntimeServices
 from runtime.scope import TenantView
 
 WRITING_ROLES: frozenset[Role] = frozenset({"proposer", "approver", "operator", "admin"})
@@ -73,7 +73,7 @@ class Access:
     view: TenantView
 
 
-async def access(runtime: Services, who: Who, tenant: Acting, environment: Annotated[Slug, Path()]) -> Access:
+async def enter(runtime: RuntimeServices, who: Principal, tenant: TenantId, environment: str) -> Access:
     """Return the caller's view. Raises NotFound where the place is missing or out of reach."""
     place = EnvironmentId(environment)
     with runtime.database.read() as connection:
@@ -85,7 +85,17 @@ async def access(runtime: Services, who: Who, tenant: Acting, environment: Annot
     return Access(who, tenant, place, TenantView(tenant, await runtime.target.topology(place), bound))
 
 
+async def access(runtime: Services, who: Who, tenant: Acting, environment: Annotated[Slug, Path()]) -> Access:
+    """Return the caller's view of the environment in the path."""
+    return await enter(runtime, who, tenant, environment)
+
+
 Here = Annotated[Access, Depends(access)]
+
+
+async def enter_writing(runtime: RuntimeServices, who: Principal, tenant: TenantId, environment: str) -> Access:
+    """Return the view of a caller who may write in an environment that the body names. Raises NotFound, Refused."""
+    return await writing_access(await enter(runtime, who, tenant, environment))
 
 
 async def writing_access(here: Here) -> Access:

@@ -16,7 +16,7 @@ from domain.tenancy import RuntimeTenantBinding
 from domain.topology import RuntimeService, Topology
 from runtime import ledger, operations, state
 from runtime.api.caller import Access, Acting, Here, Services, Who
-from runtime.assembly import RuntimeServices
+from runtime.parts import RuntimeServices
 
 router = APIRouter(prefix="/runtime", tags=["reads"])
 HISTORY = 200
@@ -109,7 +109,7 @@ async def operation(runtime: Services, here: Here, operation: Named) -> Operatio
 async def tickets(runtime: Services, here: Here) -> list[OperationRecord]:
     """Return the newest tickets."""
     with runtime.database.read() as connection:
-        return operations.latest(connection, here.tenant, here.environment, "ticket", limit=TICKETS)
+        return operations.latest(connection, here.tenant, here.environment, "ticket.open", limit=TICKETS)
 
 
 @router.get("/environments/{environment}/effects/{key}")

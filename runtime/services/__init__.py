@@ -1,8 +1,33 @@
-"""The extension's services: one file or small package each, reached over `/runtime` and nowhere else.
+"""The runtime's services beyond running workloads: each a package with its routes, operators and control loop.
 
-Each brings its own router; the app mounts what this table lists.
+A new service is one package and one row here.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from domain.command_kinds import CommandKind
+from runtime.parts import RuntimeParts
+from runtime.ports import Operator, Turn
 from runtime.services import compliance
 
-SERVICE_ROUTERS = (compliance.router,)
+
+def no_operators(parts: RuntimeParts) -> Mapping[CommandKind, Operator]:
+    """Return nothing: the service only reads."""
+    del parts
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """One service as the runtime takes it in."""
+
+    name: str
+    router: APIRouter
+    operators: Callable[[RuntimeParts], Mapping[CommandKind, Operator]] = no_operators
+    turn: Callable[[RuntimeParts], Turn] | None = None
+
+
+SERVICES: tuple[ServiceRow, ...] = (ServiceRow("compliance", compliance.router),)

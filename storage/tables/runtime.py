@@ -85,10 +85,23 @@ operations = Table(
     Column("arguments", Json, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("accepted_at", UtcTime, nullable=False),
-    Column("done", Boolean, nullable=False),
+    Column("progress", Json, nullable=False),
+    Column("ended", Boolean, nullable=False),
     UniqueConstraint("tenant", "environment", "idempotency_key"),
 )
-Index("ix_operations_done", operations.c.done)
+Index("ix_operations_ended", operations.c.ended)
+
+documents = Table(
+    "documents",
+    runtime_metadata,
+    Column("environment", String(200), primary_key=True),
+    Column("tenant", String(200), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("body", Json, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
 
 proposed_writes = Table(
     "proposed_writes",

@@ -57,7 +57,7 @@ async def test_an_operation_is_recorded_and_done(bench):
     receipt = await action.apply(command, grant=bench.issuer.grant(command))
     with bench.services.database.read() as connection:
         record = operations.find(connection, TenantId("acme"), PROD, receipt.operation)
-        assert (record.kind, record.done, record.actor) == ("restart", True, PrincipalId("executor"))
+        assert (record.kind, record.done, record.actor) == ("service.restart", True, PrincipalId("executor"))
         assert operations.open_ones(connection) == []
         assert operations.find(connection, TenantId("globex"), PROD, receipt.operation) is None
 
@@ -76,7 +76,10 @@ async def test_the_same_write_sent_by_many_at_once_takes_effect_once(bench):
     def send():
         # A process of its own: only the store and the target are shared.
         door, follows = bench.services.door, bench.services.convergence
-        door = replace(door, convergence=Convergence(follows.database, follows.clock, follows.engine, follows.target))
+        door = replace(
+            door,
+            convergence=Convergence(follows.database, follows.clock, follows.engine, follows.target, follows.operators),
+        )
         start.wait()
         try:
             answers.append(asyncio.run(door.patch(write, command.patches, view_of)))

@@ -133,6 +133,6 @@ async def composed(
 
 async def _people_and_versions(mesh: Mesh, world: World) -> None:
     actuators.write_externally(world, ("services", SERVICE, "version"), NEW_VERSION, "releases")
-    await mesh.runtime.services.convergence.reconcile()
+    await mesh.runtime.services.reconcile()
     for person in (PROPOSER, NARROWER, APPROVER):
         mesh.principals.ensure(person)

@@ -20,10 +20,12 @@ from domain.ids import PLATFORM, CommandId, EnvironmentId, PrincipalId, TenantId
 from domain.outcomes import ActionPlan
 from domain.principals import Principal, RoleGrant
 from domain.tenancy import Residency, RuntimeTenantBinding
-from mesh.time import UlidIds, VirtualClock
+from mesh.time import OsEntropy, UlidIds, VirtualClock
 from runtime.api.app import build_runtime_app
-from runtime.assembly import RuntimeServices, runtime_services
+from runtime.assembly import runtime_services
 from runtime.engine.embedded import EmbeddedEngine
+from runtime.parts import RuntimeParts, RuntimeServices
+from runtime.planes import Planes
 from storage.engine import Database
 from tools.client import Limits, RuntimeClient
 
@@ -68,6 +70,16 @@ class Proposals:
     async def propose(self, proposal, *, idempotency_key):
         self.taken.setdefault(idempotency_key, proposal)
         return f"/commands/{idempotency_key}"
+
+
+class Told:
+    """Keeps what services and workers tell: (tenant, event), in order."""
+
+    def __init__(self):
+        self.events = []
+
+    def tell(self, tenant, event):
+        self.events.append((tenant, event))
 
 
 class NoCrash:
@@ -119,6 +131,7 @@ class Bench:
     proposals: Proposals
     client: RuntimeClient
     app: object
+    told: Told
     commands: int = 0
 
     def http(self, token="person-token"):
@@ -154,7 +167,7 @@ async def no_pause(_seconds):
     pass
 
 
-async def make_bench(folder: Path, make_target, tenants, clock=None, transport=None, url=None) -> Bench:
+async def make_bench(folder: Path, make_target, tenants, clock=None, transport=None, url=None, planes=None) -> Bench:
     clock = clock or VirtualClock(START)
     issuer, proposals = Issuer(clock), Proposals()
     target = make_target(clock)
@@ -164,12 +177,20 @@ async def make_bench(folder: Path, make_target, tenants, clock=None, transport=N
         "person-token": principal("ana", ("proposer", "acme")),
         "globex-token": principal("gus", ("proposer", "globex")),
     }
-    services = runtime_services(
+    told = Told()
+    parts = RuntimeParts(
         database=Database(url or f"sqlite:///{folder / 'runtime.db'}"),
         clock=clock,
         ids=UlidIds(clock, seed=1),
-        crash=NoCrash(),
+        entropy=OsEntropy(),
         target=target,
+        planes=planes or Planes(),
+        home=folder / "runtime",
+        tell=told,
+    )
+    services = runtime_services(
+        parts,
+        crash=NoCrash(),
         engine=EmbeddedEngine(target, clock),
         authenticator=Tokens(held),
         proposals=proposals,
@@ -180,4 +201,4 @@ async def make_bench(folder: Path, make_target, tenants, clock=None, transport=N
     asgi = httpx.ASGITransport(app=app)
     http = httpx.AsyncClient(transport=transport(asgi) if transport else asgi, base_url="http://runtime")
     client = RuntimeClient(http=http, token=EXECUTOR, tenant=PLATFORM, limits=Limits(), pause=no_pause)
-    return Bench(target, services, clock, issuer, proposals, client, app)
+    return Bench(target, services, clock, issuer, proposals, client, app, told)

@@ -8,14 +8,13 @@ from typing import Protocol
 from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
 from tools.actions.resize import Resize
-from tools.actions.restart import Restart
 from tools.actions.rollback import Rollback
 from tools.actions.scale import Scale
 from tools.actions.scaling_policy import UpdateScalingPolicy
 from tools.actions.throttle import Throttle
-from tools.actions.ticket import OpenTicket
 from tools.actions.traffic_shift import ShiftTraffic
 from tools.client import RuntimeClient
+from tools.recorded_action import RecordedAction
 
 
 class Tool(Action, ActionVerifier, Protocol):
@@ -32,12 +31,13 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("scale", Scale),
     ("resize", Resize),
     ("rollback", Rollback),
-    ("restart", Restart),
+    ("restart", RecordedAction),
+    ("cancel", RecordedAction),
     ("configure", Configure),
     ("traffic_shift", ShiftTraffic),
     ("throttle", Throttle),
     ("scaling_policy", UpdateScalingPolicy),
-    ("ticket", OpenTicket),
+    ("ticket", RecordedAction),
 )
 
 

@@ -17,11 +17,11 @@ from domain.errors import (
     Unavailable,
 )
 from domain.problems import Problem
-from domain.runtime_api import RestartBody, TicketBody
+from domain.runtime_api import REQUESTS
 from tools.client import Limits, RuntimeClient
 
 NUMBERS = TypeAdapter(list[int])
-BODY = RestartBody(service="shop")
+BODY = REQUESTS["service.restart"].model_validate({"kind": "service.restart", "arguments": {"service": "shop"}})
 
 
 class Scripted(httpx.AsyncBaseTransport):
@@ -153,7 +153,8 @@ async def test_a_write_with_an_answer_too_large_is_unknown(made):
 
 async def test_a_request_larger_than_the_limit_is_not_sent(made):
     client, wire = made(good(), input_bytes=100)
-    body = TicketBody(owner_team="t", title="t", cause="x" * 200, missing_action="y")
+    ticket = {"owner_team": "t", "title": "t", "cause": "x" * 200, "missing_action": "y"}
+    body = REQUESTS["ticket.open"].model_validate({"kind": "ticket.open", "arguments": ticket})
     with pytest.raises(Invalid) as caught:
         await client.write("POST", "/x", body, key="k", grant="g")
     assert (caught.value.reason, wire.requests) == ("input_limit", [])

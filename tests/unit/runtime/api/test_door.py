@@ -12,15 +12,14 @@ from tests.support.small_runtime import small_bench
 from tools.actions import bind_actions
 
 BASE = f"/runtime/environments/{PROD}"
+TICKET = {"owner_team": "shop-team", "title": "slow", "cause": "zone lost", "missing_action": "move the database"}
 WRITES = {
     "desired-state": ("PATCH", {"patches": [{"op": "set", "path": ["services", "shop", "replicas"], "value": 8}]}),
-    "operations": ("POST", {"service": "shop"}),
-    "tickets": (
-        "POST",
-        {"owner_team": "shop-team", "title": "slow", "cause": "zone lost", "missing_action": "move the database"},
-    ),
+    "restart": ("POST", {"kind": "service.restart", "arguments": {"service": "shop"}}),
+    "ticket": ("POST", {"kind": "ticket.open", "arguments": TICKET}),
 }
-KINDS = {"desired-state": "service.scale", "operations": "service.restart", "tickets": "ticket.open"}
+PATHS = {"restart": "operations", "ticket": "operations"}
+KINDS = {"desired-state": "service.scale", "restart": "service.restart", "ticket": "ticket.open"}
 every_write = pytest.mark.parametrize("route", WRITES)
 
 
@@ -50,7 +49,7 @@ async def write(http, route, *, key="k1", grant=None, body=None, params=None, **
     sent = {"Idempotency-Key": key} if key else {}
     sent |= {"Opsmesh-Grant": grant} if grant else {}
     return await http.request(
-        method, f"{BASE}/{route}", json=body or usual, params=params, headers=sent | headers
+        method, f"{BASE}/{PATHS.get(route, route)}", json=body or usual, params=params, headers=sent | headers
     )  # fmt: skip
 
 
@@ -292,11 +291,11 @@ async def test_a_stale_executor_is_refused(bench, executor):
 
 
 async def test_fencing_is_kept_per_resource(bench, executor):
-    shop, cart = await scale(bench), {"service": "cart"}
+    shop, cart = await scale(bench), {"kind": "service.restart", "arguments": {"service": "cart"}}
     await write(executor, "desired-state", key="k8", grant=bench.issuer.grant(shop, fencing=7))
-    preview = (await write(executor, "operations", body=cart, params={"dryRun": "true"})).json()["changes"]
+    preview = (await write(executor, "restart", body=cart, params={"dryRun": "true"})).json()["changes"]
     grant = bench.issuer.grant(shop, fencing=2, idempotency_key="r", preview_digest=_digest(preview))
-    assert (await write(executor, "operations", key="r", grant=grant, body=cart)).status_code == 200
+    assert (await write(executor, "restart", key="r", grant=grant, body=cart)).status_code == 200
     assert bench.target.restarts == ["cart"]
 
 
@@ -342,7 +341,7 @@ async def test_bodies_are_closed(bench, person, route, extra):
 
 
 async def test_an_oversized_body_is_not_parsed(bench, person):
-    response = await write(person, "tickets", body={"cause": "x" * 300_000})
+    response = await write(person, "ticket", body={"cause": "x" * 300_000})
     assert await refused(bench, response, "too_large", 413)
 
 

@@ -136,7 +136,11 @@ async def test_a_write_to_anothers_resource_answers_as_to_a_missing_one(bench, a
         for service in ("portal", "auth", "nothing")
     ]
     answers += [
-        await acme.post(f"{BASE}/operations", json={"service": service}, params={"dryRun": dry})
+        await acme.post(
+            f"{BASE}/operations",
+            json=restart_of(service),
+            params={"dryRun": dry},
+        )
         for service in ("portal", "auth", "nothing")
     ]
     assert {a.status_code for a in answers} == {404}
@@ -165,6 +169,10 @@ async def test_windows_are_bounded(acme, window):
 async def test_naive_instants_are_refused(acme):
     response = await acme.get(f"{BASE}/changes", params={"start": "2026-03-10T09:00:00", "end": END.isoformat()})
     assert response.status_code == 422
+
+
+def restart_of(service):
+    return {"kind": "service.restart", "arguments": {"service": service}}
 
 
 async def restarted(bench, service, tenant):

@@ -1,0 +1,82 @@
+"""Findings: what a service computed and a worker detected, with the commands it proposes. Each has one owner.
+
+OWNERS is the one table that says, per kind of finding, which service computes it, which worker detects it and who
+proposes what follows.
+"""
+
+import hashlib
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from domain.base import Frozen, Severity, Slug, UtcDatetime
+from domain.command_kinds import CommandKind, Proposer
+from domain.ids import EnvironmentId, TenantId
+from domain.topology import EntityRef
+
+
+class Act(Frozen):
+    """One command that a finding proposes."""
+
+    kind: CommandKind
+    arguments: dict[str, JsonValue]
+    target: EntityRef
+    rationale: str = Field(max_length=8000)
+    confidence: float = Field(ge=0, le=1)
+
+
+class Finding(Frozen):
+    """Something a worker found out about one resource."""
+
+    owner: Proposer
+    kind: Slug
+    tenant: TenantId
+    environment: EnvironmentId
+    resource: str
+    """Address of what it is about."""
+    episode: str = ""
+    """Tells two findings of one kind on one resource apart: a certificate's serial, a day."""
+    summary: str = Field(max_length=2000)
+    severity: Severity = "warning"
+    amount_usd: float | None = None
+    """Money at stake per month, where that is what counts."""
+    evidence: tuple[str, ...] = ()
+    """Lines a person can check: what was read where, in numbers."""
+    acts: tuple[Act, ...] = ()
+    """None: people are told. One: a proposal. Several: one change plan, in this order."""
+
+    @property
+    def id(self) -> str:
+        """Return the same id for the same matter on every look."""
+        parts = (self.owner, self.kind, self.tenant, self.environment, self.resource, self.episode)
+        said = "\x1f".join(parts)
+        return f"finding-{hashlib.sha256(said.encode()).hexdigest()[:20]}"
+
+
+class FindingRecord(Frozen):
+    """A finding over time."""
+
+    finding: Finding
+    status: Literal["open", "resolved"]
+    first_seen: UtcDatetime
+    last_seen: UtcDatetime
+    trace: str
+    """W3C traceparent that its event, proposal and all that follows carry."""
+    proposed: tuple[str, ...] = ()
+    """Addresses of the commands or the plan it became."""
+    held: str = ""
+    """Why nothing was proposed although it names commands; it is tried again."""
+
+
+class Ownership(Frozen):
+    """One row of the table of owners."""
+
+    kind: Slug
+    computes: str
+    """Service that works the figures out."""
+    detects: Proposer
+    proposes: Proposer
+
+
+OWNERS: tuple[Ownership, ...] = ()
+OWNER_OF: dict[str, Ownership] = {row.kind: row for row in OWNERS}

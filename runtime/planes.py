@@ -1,0 +1,23 @@
+"""Planes: what a target offers the services beyond running workloads, one field per capability.
+
+A target that lacks one leaves its field None; the service that needs it answers that it is not offered here.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from domain.errors import Unavailable
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """The capabilities of one target."""
+
+
+def offered(plane: P | None, name: str) -> P:
+    """Return the plane. Raises Unavailable naming the one that the target lacks."""
+    if plane is None:
+        raise Unavailable(f"this target offers no {name}", reason="plane_missing")
+    return plane

@@ -1,0 +1,141 @@
+"""Gives every worker its turn, keeps what it found, tells it once, and proposes what follows from it through the door.
+
+A finding is proposed once per time it is raised. What cannot be proposed now (a hold, a busy resource) is tried again
+on the next look.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.catalogue import FindingRaised, FindingResolved
+from domain.commands import Proposal
+from domain.errors import OpsmeshError, Unavailable
+from domain.events import Dimensions, IncomingEvent
+from domain.findings import Act, Finding, FindingRecord
+from domain.ids import EnvironmentId, EvidenceId
+from runtime import state
+from runtime.documents import Documents, Place
+from runtime.parts import RuntimeParts
+from runtime.ports import ProposeWrite
+from runtime.worker import Worker, principal_of
+from runtime.workers import WORKERS
+
+FINDINGS = Documents("finding", FindingRecord)
+SOURCE = "/runtime/workers"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRunner:
+    """Runs the workers named in `only` (all where None) over every environment."""
+
+    parts: RuntimeParts
+    proposals: ProposeWrite
+    only: Sequence[str] | None = None
+    workers: tuple[Worker, ...] = WORKERS
+    looked: dict[tuple[str, EnvironmentId], datetime] = field(default_factory=dict[tuple[str, EnvironmentId], datetime])
+    """When each last looked. Lost on a restart: then all look at once, which changes nothing."""
+
+    async def turn(self) -> None:
+        """Let every worker look that is due. One in trouble does not stop the others."""
+        with self.parts.database.read() as connection:
+            environments = state.names(connection)
+        for worker in self.workers:
+            if self.only is not None and worker.name not in self.only:
+                continue
+            for environment in environments:
+                await self._look(worker, environment)
+
+    async def _look(self, worker: Worker, environment: EnvironmentId) -> None:
+        now = self.parts.clock.now()
+        before = self.looked.get((worker.name, environment))
+        if before is not None and now - before < worker.every:
+            return
+        try:
+            found = await worker.look(self.parts, environment)
+        except Unavailable as error:
+            _LOG.warning("%s could not look at %s: %s", worker.name, environment, error)
+            return
+        self.looked[worker.name, environment] = now
+        with self.parts.database.read() as connection:
+            known = {d.body.finding.id: d.body for d in FINDINGS.list(connection, environment)}
+        for finding in found:
+            await self._keep(finding, known.get(finding.id), now)
+        standing = {finding.id for finding in found}
+        for record in known.values():
+            if record.finding.owner == worker.name and record.status == "open" and record.finding.id not in standing:
+                self._write(record.model_copy(update={"status": "resolved", "last_seen": now}), now)
+                self._tell_resolved(record, now)
+
+    async def _keep(self, finding: Finding, known: FindingRecord | None, now: datetime) -> None:
+        if known is None or known.status == "resolved":
+            record = FindingRecord(
+                finding=finding, status="open", first_seen=now, last_seen=now, trace=_trace(finding, now)
+            )
+            self._tell_raised(record, now)
+        else:
+            record = known.model_copy(update={"finding": finding, "last_seen": now})
+        if finding.acts and not record.proposed:
+            record = await self._propose(record)
+        self._write(record, now)
+
+    async def _propose(self, record: FindingRecord) -> FindingRecord:
+        places: list[str] = []
+        try:
+            for number, act in enumerate(record.finding.acts):
+                key = f"{record.finding.id}.{record.first_seen:%Y%m%dT%H%M%S}.{number}"
+                places.append(await self.proposals.propose(_proposal(record, act), idempotency_key=key))
+        except OpsmeshError as error:
+            _LOG.warning("%s cannot be proposed: %s", record.finding.id, error)
+            return record.model_copy(update={"held": str(error)})
+        return record.model_copy(update={"proposed": tuple(places), "held": ""})
+
+    def _write(self, record: FindingRecord, now: datetime) -> None:
+        place = Place(environment=record.finding.environment, tenant=record.finding.tenant)
+        with self.parts.database.begin() as connection:
+            FINDINGS.put(connection, place, record.finding.id, record, at=now)
+
+    def _tell_raised(self, record: FindingRecord, now: datetime) -> None:
+        finding = record.finding
+        data = FindingRaised(
+            finding=finding.id, owner=finding.owner, kind=finding.kind, resource=finding.resource,
+            summary=finding.summary, amount_usd=finding.amount_usd, evidence=finding.evidence,
+            acts=tuple(act.kind for act in finding.acts),
+        )  # fmt: skip
+        self._tell(record, "runtime.finding.raised.v1", data.model_dump(mode="json"), now)
+
+    def _tell_resolved(self, record: FindingRecord, now: datetime) -> None:
+        data = FindingResolved(finding=record.finding.id, owner=record.finding.owner, kind=record.finding.kind)
+        self._tell(record, "runtime.finding.resolved.v1", data.model_dump(mode="json"), now)
+
+    def _tell(self, record: FindingRecord, kind: str, data: dict[str, object], now: datetime) -> None:
+        finding = record.finding
+        kind_of, _, name = finding.resource.partition("/")
+        event = IncomingEvent.model_validate({
+            "id": f"{finding.id}:{record.first_seen.isoformat()}:{kind}", "source": SOURCE, "type": kind,
+            "subject": finding.resource, "time": now, "data": data,
+            "dimensions": Dimensions(
+                environmentid=finding.environment, severity=finding.severity, traceparent=record.trace,
+                correlationid=finding.id,
+                serviceid=name if kind_of == "service" else None,
+            ),
+        })  # fmt: skip
+        self.parts.tell.tell(finding.tenant, event)
+
+
+def _proposal(record: FindingRecord, act: Act) -> Proposal:
+    finding = record.finding
+    return Proposal(
+        kind=act.kind, arguments=act.arguments, target=act.target, tenant=finding.tenant,
+        environment=finding.environment, proposer=principal_of(finding.owner), rationale=act.rationale,
+        evidence=(EvidenceId(finding.id),), confidence=act.confidence, trace=record.trace,
+    )  # fmt: skip
+
+
+def _trace(finding: Finding, now: datetime) -> str:
+    """Return a W3C traceparent, the same for the same raising of the same finding."""
+    hexed = hashlib.sha256(f"{finding.id}\x1f{now.isoformat()}".encode()).hexdigest()
+    return f"00-{hexed[:32]}-{hexed[32:48]}-01"

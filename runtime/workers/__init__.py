@@ -1,0 +1,8 @@
+"""The runtime's workers: proposers that look at the platform on a timer or a signal, governed like agents.
+
+A worker reads through ports and services and returns findings; it cannot act. A new worker is one file, one row here.
+"""
+
+from runtime.worker import Worker
+
+WORKERS: tuple[Worker, ...] = ()
