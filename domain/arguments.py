@@ -1,8 +1,8 @@
 """One argument model per command kind. Closed, typed, with units in the names: nothing free-form reaches a tool."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from domain.base import Frozen, Slug, UtcDatetime
 from domain.policies import ScalingPolicy, TrafficPolicy
@@ -152,19 +152,24 @@ class DriftAction(Frozen):
     until: UtcDatetime | None = None
 
 
+ControlledResource = Annotated[
+    str, StringConstraints(pattern=r"^(service|data_store|certificate|tenant)/[A-Za-z0-9][A-Za-z0-9._:@+-]{0,150}$")
+]
+"""Address of something that controls judge: `data_store/orders-db`."""
+
+
 class ComplianceRemediate(Frozen):
     """Make one resource meet one control."""
 
     control: Slug
-    resource: Slug
-    """Address: `data_store/orders-db`."""
+    resource: ControlledResource
 
 
 class ComplianceWaive(Frozen):
     """Let one resource not meet one control until an instant; somebody answers for it."""
 
     control: Slug
-    resource: Slug
+    resource: ControlledResource
     until: UtcDatetime
     accountable: Slug
     """The person who answers for it."""

@@ -14,7 +14,16 @@ from domain.base import Digest, Frozen, Slug, UtcDatetime, digest_of
 from domain.changes import Patch, PatchPath
 from domain.errors import Invalid
 from domain.ids import CommandId, EnvironmentId, TenantId
-from domain.policies import DriftPolicy, HealthPolicy, ScalingPolicy, TrafficPolicy
+from domain.policies import (
+    CacheTierPolicy,
+    CdnPolicy,
+    DriftPolicy,
+    HealthPolicy,
+    PodProfile,
+    ScalingPolicy,
+    TrafficPolicy,
+    WafPolicy,
+)
 
 
 class ServiceState(Frozen):
@@ -33,6 +42,12 @@ class ServiceState(Frozen):
     """Networks (CIDR) that may open connections to it; private ones unless somebody says otherwise."""
     zone_spread: bool = True
     """Replicas are spread over the zones of a region; False keeps them all in one."""
+    serves_tls: bool = True
+    """Connections to it are encrypted: its certificate to the outside, the mesh's own inside."""
+    pod: PodProfile = PodProfile()
+    cdn: CdnPolicy | None = None
+    waf: WafPolicy | None = None
+    cache_tier: CacheTierPolicy | None = None
 
 
 class NodePoolState(Frozen):
@@ -52,6 +67,26 @@ class DataStoreState(Frozen):
     max_connections: int = Field(gt=0, le=100_000, default=200)
     replica_region: Slug | None = None
     """Where a standby copy is kept; None means that there is none."""
+    backup_region: Slug | None = None
+    """Where its backups are kept; None means beside it."""
+
+
+class PackField(Frozen):
+    """One field a pack wrote, and what stood there before."""
+
+    path: PatchPath
+    value: JsonValue
+    before: JsonValue = None
+
+
+class PackState(Frozen):
+    """One marketplace pack as it is installed: exactly which, with which parameters, and what it wrote."""
+
+    version: Slug
+    digest: Digest
+    """Of the signed manifest, which names every file by digest."""
+    parameters: dict[Slug, bool | int | float | str] = Field(default_factory=dict[str, bool | int | float | str])
+    fields: tuple[PackField, ...] = ()
 
 
 class TenantState(Frozen):
@@ -59,6 +94,12 @@ class TenantState(Frozen):
 
     rate_limit_rps: float | None = Field(gt=0, default=None)
     """Ingress throttle of all the tenant's requests; None means unlimited."""
+    logs_region: Slug | None = None
+    """Where its logs are kept; None means in its primary region."""
+    evidence_hosts: tuple[Slug, ...] = ()
+    """Hosts of the model, chat and log endpoints that its evidence is sent to."""
+    packs: dict[Slug, PackState] = Field(default_factory=dict[str, PackState])
+    """Installed marketplace packs by name."""
 
 
 class EnvironmentState(Frozen):
