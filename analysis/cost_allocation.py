@@ -70,7 +70,7 @@ def allocate(pools: Pools) -> Allocation:
     exact = [*(pools.direct[owner] for owner in owners), pools.shared, pools.idle, pools.untagged]
     *direct, shared, idle, untagged = whole([amount * CENTS for amount in exact])
     weights = [max(pools.direct[owner], Fraction(0)) for owner in owners]
-    split_shared, split_idle = _split(shared, weights), _split(idle, weights)
+    split_shared, split_idle = apportion(shared, weights), apportion(idle, weights)
     return Allocation(
         tuple(Share(*row) for row in zip(owners, direct, split_shared, split_idle, strict=True)),
         shared,
@@ -82,7 +82,7 @@ def allocate(pools: Pools) -> Allocation:
     )
 
 
-def _split(cents: int, weights: Sequence[Fraction]) -> list[int]:
-    """Return each weight's part of the cents; zeros where there is nobody to bear them."""
+def apportion(cents: int, weights: Sequence[Fraction]) -> list[int]:
+    """Return each weight's part of the cents, in whole cents that add up; zeros where there is nobody to bear them."""
     whole_weight = sum(weights, Fraction(0))
     return whole([cents * weight / whole_weight for weight in weights]) if whole_weight else [0] * len(weights)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from domain.errors import Unavailable
+from runtime.bills.ports import Billing
 
 P = TypeVar("P")
 
@@ -14,6 +15,9 @@ P = TypeVar("P")
 @dataclass(frozen=True, slots=True)
 class Planes:
     """The capabilities of one target."""
+
+    billing: Billing | None = None
+    """Usage, prices and bills."""
 
 
 def offered(plane: P | None, name: str) -> P:

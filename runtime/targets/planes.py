@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from runtime.planes import Planes
+from runtime.targets.billing import SimulatedBilling
 from runtime.simulator.world import World
 
 
 def simulated_planes(world: World, home: Path) -> Planes:
     """Return every capability of a simulated world; files that planes keep lie under `home`."""
-    del world, home
-    return Planes()
+    del home
+    return Planes(billing=SimulatedBilling(world))

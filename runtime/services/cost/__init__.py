@@ -1,0 +1,1 @@
+"""What runs costs: bills kept and allocated, the rest estimated, forecasts, anomalies, advice and savings."""
