@@ -100,7 +100,7 @@ class TenantData(Protocol):
         ...
 
     async def misfits(self, tenant: TenantId, contents: Mapping[str, Content]) -> tuple[str, ...]:
-        """Say what does not hold across the tenant's stores at one cut; the application's own rule, empty when whole."""
+        """Say what does not hold across the tenant's stores at one cut; the application's own rule."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""Tenants' data stores: the port they are reached by, and the simulated ones, real SQLite files under write load."""
