@@ -1,7 +1,7 @@
 """Desired state: one versioned document per environment = base + overrides, changed only by typed patches.
 
 Each override names the command that owns it and when it ends. Each field has one owner: where a ScalingPolicy
-exists, it owns the replicas.
+exists, it owns the replicas; releases own the split between versions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from domain.policies import (
     PodProfile,
     ScalingPolicy,
     TrafficPolicy,
+    VersionSplit,
     WafPolicy,
 )
 
@@ -36,6 +37,8 @@ class ServiceState(Frozen):
     config: dict[Slug, str] = Field(default_factory=dict[str, str])
     scaling: ScalingPolicy | None = None
     traffic: TrafficPolicy = TrafficPolicy()
+    split: VersionSplit | None = None
+    """The version beside this one; a release owns it."""
     health: HealthPolicy = HealthPolicy()
     drift: DriftPolicy = DriftPolicy()
     ingress_from: tuple[str, ...] = ("10.0.0.0/8",)
@@ -147,12 +150,14 @@ class DesiredState(Frozen):
 
 
 def field_owner(state: EnvironmentState, path: PatchPath) -> str | None:
-    """Name who owns a field when it is not the caller's to set: the scaling policy owns the replicas."""
+    """Name who owns a field when it is not the caller's to set: policies own what they steer."""
     match path:
         case ("services", service, "replicas") if (
             (s := state.services.get(service)) and s.scaling and s.scaling.enabled
         ):
             return f"service/{service}/scaling"
+        case ("services", service, "split", *_):
+            return f"service/{service}/release"
         case _:
             return None
 

@@ -24,19 +24,99 @@ class ScalingPolicy(Frozen):
         return self
 
 
+JudgedMetric = Literal["latency_ms", "errors", "memory_mib", "cpu_ms"]
+"""What two versions of a service are compared by: requests' latency and failures, replicas' memory, CPU per request."""
+Priority = Literal["critical", "standard", "sheddable"]
+"""Whose requests are turned away first: the last."""
+
+
+class TrafficStep(Frozen):
+    """A share of requests, held for a while before the next step is taken."""
+
+    share: float = Field(gt=0, le=1)
+    hold_s: int = Field(ge=60, le=86_400, default=300)
+
+
+class ReleaseLimits(Frozen):
+    """Where a release stops whatever the version beside it does."""
+
+    max_error_share: float | None = Field(gt=0, le=1, default=None)
+    max_latency_p95_ms: float | None = Field(gt=0, default=None)
+
+
+class ReleasePolicy(Frozen):
+    """How a candidate version takes over. Approving it approves its steps, and the way back whenever it is worse."""
+
+    candidate: Slug
+    strategy: Literal["canary", "blue_green", "cohort"] = "canary"
+    steps: tuple[TrafficStep, ...] = Field(
+        default=(TrafficStep(share=0.05), TrafficStep(share=0.25), TrafficStep(share=0.5)), max_length=20
+    )
+    """A canary's shares, rising and below 1: without somebody to compare with there is no judgement. Blue-green
+    holds its one step of 1, cohorts hold theirs as long as the first says."""
+    cohorts: tuple[tuple[Slug, ...], ...] = Field(default=(), max_length=20)
+    """Tenants that move together, in the order in which groups move."""
+    metrics: tuple[JudgedMetric, ...] = Field(default=("latency_ms", "errors", "memory_mib", "cpu_ms"), min_length=1)
+    limits: ReleaseLimits = ReleaseLimits()
+    keep_warm_s: int = Field(ge=0, le=86_400, default=3600)
+    """How long the former version stays up afterwards, so that the way back takes no rollout."""
+    intent: Literal["run", "pause", "promote", "abort"] = "run"
+    """What people want of it now; everything else of its progress is the platform's to write."""
+
+    @model_validator(mode="after")
+    def _steps_fit_the_strategy(self) -> Self:
+        shares = [step.share for step in self.steps]
+        fits = {
+            "canary": bool(shares) and shares == sorted(set(shares)) and shares[-1] < 1.0 and not self.cohorts,
+            "blue_green": shares == [1.0] and not self.cohorts,
+            "cohort": bool(shares) and bool(self.cohorts) and all(self.cohorts),
+        }
+        if not fits[self.strategy]:
+            msg = f"steps and cohorts do not make a {self.strategy} release"
+            raise ValueError(msg)
+        return self
+
+
+class ShapingPolicy(Frozen):
+    """What a service takes on at most, and whose requests go first."""
+
+    max_concurrency: int | None = Field(gt=0, default=None)
+    """Requests in work at the same time."""
+    priorities: dict[Slug, Priority] = Field(default_factory=dict[str, Priority])
+    """By tenant; whoever is not named is standard."""
+
+
+class VersionSplit(Frozen):
+    """A second version beside the main one. Where there is a release it is the platform's to write, not people's."""
+
+    version: Slug
+    share: float = Field(ge=0, le=1, default=0.0)
+    """Of all requests; 0 keeps it warm."""
+    tenants: tuple[Slug, ...] = ()
+    """Whose requests it serves, all of them, whatever the share."""
+
+
 class TrafficPolicy(Frozen):
-    """How requests to a service are split: region weights, canary share, rate limits."""
+    """How requests to a service are split: regions, versions, limits."""
 
     region_weights: dict[Slug, float] = Field(default_factory=dict[str, float])
     """Share of traffic per region; empty means nearest region."""
+    region_failover: tuple[Slug, ...] = ()
+    """Who takes over for a region that is unhealthy, the first healthy one; empty means nobody."""
     canary_version: Slug | None = None
     canary_weight: float = Field(ge=0, le=1, default=0.0)
+    """A fixed split that nobody watches over; `release` moves by itself."""
+    release: ReleasePolicy | None = None
     rate_limit_rps: float | None = Field(gt=0, default=None)
+    shaping: ShapingPolicy = ShapingPolicy()
 
     @model_validator(mode="after")
     def _weights_sum_to_one(self) -> Self:
         if self.region_weights and abs(sum(self.region_weights.values()) - 1.0) > 1e-6:
             msg = "region_weights must sum to 1"
+            raise ValueError(msg)
+        if self.release is not None and self.canary_version is not None:
+            msg = "a release moves its own split: leave canary_version out"
             raise ValueError(msg)
         return self
 
