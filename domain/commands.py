@@ -53,10 +53,12 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.VERIFYING: frozenset({State.SUCCEEDED, State.REGRESSED, State.INCONCLUSIVE}),
     State.REGRESSED: frozenset({State.UNDOING}),
     State.INCONCLUSIVE: frozenset({State.UNDOING}),
+    State.SUCCEEDED: frozenset({State.UNDOING}),
     State.FAILED: frozenset({State.UNDOING}),
     State.UNDOING: frozenset({State.UNDONE, State.UNDO_FAILED}),
 }
-"""The only legal steps. UNKNOWN is resolved by asking the target; FAILED goes on to UNDOING only when partial."""
+"""The only legal steps. UNKNOWN is resolved by asking the target; FAILED goes on to UNDOING only when partial,
+SUCCEEDED only when its change plan has stopped."""
 TERMINAL: frozenset[State] = frozenset(
     {
         State.DENIED,
@@ -228,21 +230,3 @@ class CommandRecord(Frozen):
     policy_digest: Digest | None = None
     fencing: int | None = None
     lease_until: UtcDatetime | None = None
-
-
-class ChangePlan(Frozen):
-    """An ordered set of commands with one digest, one approval, a window and a compensation order."""
-
-    id: str
-    tenant: TenantId
-    commands: tuple[CommandId, ...]
-    digests: tuple[Digest, ...]
-    window_start: UtcDatetime
-    window_end: UtcDatetime
-    compensate_in: tuple[int, ...]
-    """Indexes of commands in the order in which they are undone."""
-
-    @property
-    def digest(self) -> Digest:
-        """Digest over the ordered digests, the window and the compensation order."""
-        return digest_of(self.model_dump(mode="json", exclude={"id", "commands"}))

@@ -30,6 +30,8 @@ CRASH_POINTS: tuple[tuple[str, str], ...] = (
     ("supersede.before_commit", "parent superseded and child written, not committed"),
     ("supersede.committed", "child durable, not yet decided"),
     ("expire.before_commit", "expiry written, not committed"),
+    ("plan.before_commit", "a plan's step written, not committed: all its commands are as they were"),
+    ("plan.committed", "a plan's step durable, what follows from it not begun"),
     ("recover.before_commit", "a dead worker's command taken over, not committed"),
     ("outbox.before_ack", "events handled, not acknowledged: they come again"),
 )

@@ -57,6 +57,16 @@ class DecideResult(Frozen):
     """The command that replaces this one, when it was narrowed."""
 
 
+class PlanDecideResult(Frozen):
+    """The answer to a click on a whole plan."""
+
+    plan: str
+    won: bool
+    state: str
+    decided_by: PrincipalId | None
+    message: str
+
+
 GRANT_ISSUER = "opsmesh"
 GRANT_AUDIENCE = "runtime"
 

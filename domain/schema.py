@@ -5,12 +5,13 @@ from pydantic import BaseModel, JsonValue, TypeAdapter
 from domain.cards import Card
 from domain.catalogue import EVENT_TYPES
 from domain.command_kinds import CATALOGUE
-from domain.commands import ChangePlan, Command, Proposal
+from domain.commands import Command, Proposal
 from domain.decisions import Approval, AuditRecord, Decision
 from domain.desired import DesiredState
 from domain.events import Event, IncomingEvent
 from domain.evidence import Diagnosis, EvidencePack
 from domain.outcomes import Lesson, Outcome
+from domain.plans import ChangePlan
 from domain.tenancy import RuntimeTenantBinding
 from domain.topology import Topology
 

@@ -28,6 +28,7 @@ from domain.errors import Unauthenticated, Unavailable
 from domain.events import IncomingEvent
 from domain.evidence import ChangeRecord, LogPattern, MetricSeries, SpanStats
 from domain.ids import EnvironmentId, TenantId
+from domain.plans import PlanWindow
 from domain.principals import Principal
 from domain.topology import Topology
 from evals.crash_cases import APPROVER, ENVIRONMENT, KEY, NARROWER, PROPOSER, TENANT, Kill, Script, proposal_of
@@ -176,6 +177,17 @@ class _NoProposals:
     async def propose(self, proposal: Proposal, *, idempotency_key: str) -> str:
         """Refuse: nobody writes without a grant here."""
         raise Unavailable("proposals are not taken here", reason="no_proposals")
+
+    async def propose_plan(
+        self,
+        proposals: Sequence[Proposal],
+        *,
+        window: PlanWindow,
+        compensate_in: Sequence[int] | None,
+        idempotency_key: str,
+    ) -> str:
+        """Refuse likewise."""
+        raise Unavailable("plans are not taken here", reason="no_proposals")
 
 
 def run_runtime(

@@ -17,6 +17,7 @@ from domain.ports import Clock, CrashPoints
 from domain.principals import Principal
 from governance import budgets
 from governance.machine import CLOCKWORK, already, decision_event
+from governance.plan_records import hint, plan_id_of
 from governance.records import ancestors, approvals_of, decision_of, load
 from governance.rights import FindPrincipal, stopped_by_freeze, unfit_to_approve
 from governance.steps import Steps
@@ -60,7 +61,8 @@ class Approvals:
                 raise NotFound(f"no command {answer.command} in tenant {answer.tenant}", reason="no_such_command")
             if record.state is not State.AWAITING_APPROVAL:
                 return already(record)
-            result = self._judge(connection, record, answer)
+            plan = plan_id_of(connection, answer.command)
+            result = self._judge(connection, record, answer) if plan is None else hint(plan)
             if isinstance(result, str):  # committed as an audit record before it is refused
                 body = {"verdict": answer.verdict, "channel": answer.channel, "reason": result}
                 self._steps.note(connection, record, "approval.refused", answer.principal.id, body)

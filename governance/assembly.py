@@ -11,6 +11,8 @@ from governance.execution import Executions
 from governance.grants import Grants
 from governance.keys import KeyRing
 from governance.machine import CommandStore
+from governance.plan_approvals import PlanApprovals
+from governance.plans import Plans
 from governance.rights import FindPrincipal
 from governance.steps import Steps
 from governance.switches import Switches
@@ -25,6 +27,8 @@ class Governed:
     commands: CommandStore
     approvals: Approvals
     executions: Executions
+    plans: Plans
+    plan_approvals: PlanApprovals
     grants: Grants
     budgets: Budgets
     switches: Switches
@@ -47,10 +51,13 @@ def assemble_governed(
     audit = AuditLog(database, clock, ring, anchor)
     outbox = Outbox(database, clock, ids, crash)
     steps = Steps(audit, outbox, clock)
+    plans = Plans(database, steps, clock, crash)
     return Governed(
         commands=CommandStore(database, steps, clock, crash),
         approvals=Approvals(database, steps, find, clock, crash),
         executions=Executions(database, steps, find, clock, crash),
+        plans=plans,
+        plan_approvals=PlanApprovals(database, steps, plans, find, clock, crash),
         grants=Grants(database, steps, ring, clock, ids, crash),
         budgets=Budgets(database, audit),
         switches=Switches(database, audit, clock, ids),

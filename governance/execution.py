@@ -19,6 +19,7 @@ from domain.ports import Clock, CrashPoints
 from governance import budgets
 from governance.gate import reserve, take_gate
 from governance.narrowing import beyond_inverse
+from governance.plan_records import may_compensate, not_its_turn
 from governance.records import Scope, ancestors, approvals_of, decision_of, lease_ended, listed, load
 from governance.revalidate import Current, Snapshot, revalidate
 from governance.rights import FindPrincipal
@@ -46,7 +47,8 @@ class Executions:
     ) -> CommandRecord:
         """Check everything again and start: EXECUTING with lease and fencing number, or LAPSED, EXPIRED with reason.
 
-        Raises Conflict (`in_flight`) while another command holds a resource or failure domain: try again later.
+        Raises Conflict while another command holds a resource or failure domain (`in_flight`) or its plan has another
+        turn (`not_its_turn`): try again later.
         Behind the gate, so that no switch thrown before is missed.
         """
         with self._database.begin() as connection:
@@ -54,6 +56,8 @@ class Executions:
             record = load(connection, tenant, command, lock=True)
             if record.state is not State.APPROVED:
                 raise Conflict(f"command {command} is {record.state}, not approved", reason="not_approved")
+            if wait := not_its_turn(connection, record, self._clock.now()):
+                raise Conflict(f"command {command} waits: {wait}", reason="not_its_turn")
             reason = revalidate(self._snapshot(connection, record, current))
             if reason is None:
                 moved = self._start(connection, record, fencing, worker, lease_s)
@@ -141,6 +145,8 @@ class Executions:
             record = self._held(connection, tenant, command, fencing)
             if record.command.role != "forward":
                 raise Refused("an undo is not undone: no decision allows that", reason="undo_of_undo")
+            if record.state is State.SUCCEEDED and not may_compensate(connection, record):
+                raise Refused("what succeeded is undone only when its plan has stopped", reason="not_compensated")
             if beyond := beyond_inverse(record.command, child):
                 raise Refused(f"an undo restores only what its command wrote: {beyond}", reason="undo_too_wide")
             self._keep(connection, record.command)

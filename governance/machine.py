@@ -17,6 +17,7 @@ from domain.ports import Clock, CrashPoints
 from governance import budgets
 from governance.budgets import Charge
 from governance.narrowing import widening
+from governance.plan_records import hint, plan_id_of
 from governance.records import Scope, approvals_of, decision_of, listed, load, record_of, scoped
 from governance.steps import Steps, outgoing
 from storage.engine import Database
@@ -100,6 +101,8 @@ class CommandStore:
             record = load(connection, tenant, parent, lock=True)
             if record.command.role != "forward":
                 raise Refused("an undo is finished or cancelled, never replaced", reason="undo_not_superseded")
+            if (plan := plan_id_of(connection, parent)) is not None:
+                raise Refused(hint(plan), reason="plan_member")
             if beyond := widening(record.command, child):
                 raise Refused(f"a child may only narrow its parent, this one has {beyond}", reason="not_narrower")
             body = {"child": child.id}

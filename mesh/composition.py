@@ -273,7 +273,8 @@ def _loop(  # noqa: PLR0913  # composition
     watching = Watching(database, journal, readers, submission.actions, clock, parts.crash)
     executor = Executor(
         store=governed.commands, executions=governed.executions, plans=governed.plans, grants=governed.grants,
-        submission=submission, actions=submission.actions, watching=watching, clock=clock, worker=WORKER, incident_of=cases.of,
+        submission=submission, actions=submission.actions, watching=watching, clock=clock, worker=WORKER,
+        incident_of=cases.of,
     )  # fmt: skip
     packs = PackBuilder(
         readers=readers, events=log, past=knowledge, commands=CommandsAsEvidence(governed.commands),

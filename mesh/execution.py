@@ -18,6 +18,7 @@ from domain.ports import Clock
 from governance.execution import Executions
 from governance.grants import LIFETIME_S, Grants
 from governance.machine import CommandStore
+from governance.plans import Plans
 from governance.revalidate import Current
 from mesh.currency import current_of
 from mesh.submission import ActionTable, Submission
@@ -33,6 +34,7 @@ class Executor:
 
     store: CommandStore
     executions: Executions
+    plans: Plans
     grants: Grants
     submission: Submission
     actions: ActionTable
@@ -43,6 +45,8 @@ class Executor:
 
     async def start(self, record: CommandRecord) -> CommandRecord:
         """Execute an APPROVED command. Returns it where it ended up; one that must wait comes back unchanged."""
+        if self.plans.waiting(record.command.tenant, record.command.id) is not None:
+            return record
         try:
             current = await self._current(record)
         except Unavailable:

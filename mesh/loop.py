@@ -27,6 +27,7 @@ from mesh.execution import LEASE_S, Executor
 from mesh.feedback import Feedback
 from mesh.investigation import Investigation
 from mesh.journal import Journal
+from mesh.planning import Planning
 from mesh.stages import Stage, StageName, Watcher
 from mesh.submission import Submission
 from mesh.telemetry import Telemetry
@@ -69,6 +70,7 @@ class Loop:
     executor: Executor
     watching: Watching
     undoing: Undoing
+    planning: Planning
     feedback: Feedback
     thawing: Thawing
     cases: Cases
@@ -93,6 +95,7 @@ class Loop:
                     await self._apart(f"incident {incident.id}", self.investigation.step(incident))
         await self._advance_all()
         self.store.expire_due("*")
+        await self.planning.step()
         self._renew()
         self._anchor()
 

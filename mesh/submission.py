@@ -51,12 +51,12 @@ class Submission:
 
     async def preview(self, proposal: Proposal) -> tuple[Command, Decision]:
         """Plan and decide without recording anything: a dry run of the whole path."""
-        command = await self._plan(proposal)
+        command = await self.plan(proposal)
         return command, await self.redecide(command)
 
     async def submit(self, proposal: Proposal, *, key: str | None = None) -> CommandRecord:
         """Record the proposal as a command and decide it. The same proposal again returns what became of the first."""
-        command = await self._plan(proposal, key=key)
+        command = await self.plan(proposal, key=key)
         unique = idempotency_key(proposal) if key is None and proposal.evidence_digest is not None else None
         return await self.decide(self.store.propose(command, unique=unique))
 
@@ -85,7 +85,7 @@ class Submission:
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             raise Invalid(f"the narrower arguments do not fit: {problem['msg']}", reason="arguments_invalid") from error
-        child = await self._plan(proposal, key=f"{command.idempotency_key}.{self.ids.ulid()}")
+        child = await self.plan(proposal, key=f"{command.idempotency_key}.{self.ids.ulid()}")
         until = min(child.expires_at, command.expires_at)
         return child.model_copy(update={"parent": command.id, "expires_at": until, "prediction": None})
 
@@ -107,7 +107,8 @@ class Submission:
             keep(connection, self.policy, facts, self.clock.now())
         return self.policy.decide(command, facts)
 
-    async def _plan(self, proposal: Proposal, *, key: str | None = None) -> Command:
+    async def plan(self, proposal: Proposal, *, key: str | None = None) -> Command:
+        """Return the command that a proposal becomes, with preview, inverse and preconditions; records nothing."""
         now = self.clock.now()
         _check_target(proposal)
         action = self.actions.for_kind(proposal.kind)

@@ -83,6 +83,35 @@ approvals = Table(
 )
 """One answer per person and command."""
 
+change_plans = Table(
+    "change_plans",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("environment", String(200), nullable=False),
+    Column("idempotency_key", String(300), nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("rationale", Text, nullable=False, default=""),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("body", Json, nullable=False),
+    UniqueConstraint("tenant", "idempotency_key"),
+    Index("ix_change_plans_state", "state", "id"),
+)
+"""`state` is what was told last; where a plan stands follows from its commands."""
+
+plan_commands = Table(
+    "plan_commands",
+    metadata,
+    Column("command", String(26), ForeignKey("commands.id"), primary_key=True),
+    Column("plan", String(26), ForeignKey("change_plans.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    UniqueConstraint("plan", "position"),
+)
+"""A command belongs to one plan at most."""
+
 reservations = Table(
     "reservations",
     metadata,

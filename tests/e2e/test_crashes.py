@@ -34,7 +34,8 @@ def broken(report: dict) -> list[str]:
 
 
 def test_every_named_point_has_a_case():
-    assert {kill.point for passage in PASSAGES for kill in passage.kills} == POINTS
+    of_plans = {point for point in POINTS if point.startswith("plan.")}  # crashed in test_plans
+    assert {kill.point for passage in PASSAGES for kill in passage.kills} == POINTS - of_plans
     assert len(KINDS) >= 4
 
 

@@ -66,10 +66,15 @@ class Proposals:
 
     def __init__(self):
         self.taken: dict[str, Proposal] = {}
+        self.plans: dict[str, tuple[Proposal, ...]] = {}
 
     async def propose(self, proposal, *, idempotency_key):
         self.taken.setdefault(idempotency_key, proposal)
         return f"/commands/{idempotency_key}"
+
+    async def propose_plan(self, proposals, *, window, compensate_in, idempotency_key):
+        self.plans.setdefault(idempotency_key, tuple(proposals))
+        return f"/plans/{idempotency_key}"
 
 
 class Told:

@@ -92,6 +92,24 @@ CREATE TABLE budgets (
 	CONSTRAINT pk_budgets PRIMARY KEY (tenant, resource)
 )
 -- next
+CREATE TABLE change_plans (
+	id VARCHAR(26) NOT NULL, 
+	tenant VARCHAR(200) NOT NULL, 
+	environment VARCHAR(200) NOT NULL, 
+	idempotency_key VARCHAR(300) NOT NULL, 
+	digest VARCHAR(71) NOT NULL, 
+	state VARCHAR(20) NOT NULL, 
+	version INTEGER NOT NULL, 
+	reason TEXT NOT NULL, 
+	rationale TEXT NOT NULL, 
+	updated_at VARCHAR(27) NOT NULL, 
+	body JSON NOT NULL, 
+	CONSTRAINT pk_change_plans PRIMARY KEY (id), 
+	CONSTRAINT uq_change_plans_tenant_idempotency_key UNIQUE (tenant, idempotency_key)
+)
+-- next
+CREATE INDEX ix_change_plans_state ON change_plans (state, id)
+-- next
 CREATE TABLE commands (
 	id VARCHAR(26) NOT NULL, 
 	tenant VARCHAR(200) NOT NULL, 
@@ -495,6 +513,16 @@ CREATE TABLE effect_grants (
 	CONSTRAINT pk_effect_grants PRIMARY KEY (command, fencing), 
 	CONSTRAINT fk_effect_grants_command_commands FOREIGN KEY(command) REFERENCES commands (id), 
 	CONSTRAINT uq_effect_grants_jti UNIQUE (jti)
+)
+-- next
+CREATE TABLE plan_commands (
+	command VARCHAR(26) NOT NULL, 
+	"plan" VARCHAR(26) NOT NULL, 
+	position INTEGER NOT NULL, 
+	CONSTRAINT pk_plan_commands PRIMARY KEY (command), 
+	CONSTRAINT uq_plan_commands_plan_position UNIQUE ("plan", position), 
+	CONSTRAINT fk_plan_commands_command_commands FOREIGN KEY(command) REFERENCES commands (id), 
+	CONSTRAINT fk_plan_commands_plan_change_plans FOREIGN KEY("plan") REFERENCES change_plans (id)
 )
 -- next
 CREATE TABLE reservations (

@@ -39,6 +39,8 @@ class Model:
     def may(self, command: str, to: State) -> bool:
         if to not in TRANSITIONS.get(self.states[command], frozenset()):
             return False
+        if to is State.UNDOING and self.states[command] is State.SUCCEEDED:
+            return False  # only what belongs to a plan that stopped
         takes = to is State.EXECUTING or (to is State.UNDOING and self.states[command] not in IN_FLIGHT)
         return not takes or self.holder(self.targets[command]) in {None, command}
 
