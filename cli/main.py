@@ -1,46 +1,23 @@
-"""The verbs of `opsmesh`: each parses, calls the server (or a locked local store) and renders."""
+"""The verbs of `opsmesh`: each parses, calls the server (or a locked local store) and renders.
+
+Groups of verbs lie in `cli.groups`, one file each.
+"""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from cli import answers, costs, datasets, render, replays, suites, verbs, worlds
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Command = Annotated[str, typer.Argument(help="Command id.")]
-Digest = Annotated[str | None, typer.Option(help="Digest you saw; default is the one the server shows now.")]
-Note = Annotated[str, typer.Option(help="Why, for the audit.")]
-Case = Annotated[str | None, typer.Option(help="Only this case, such as train/issue_3 or 2023-01-30/4.")]
-Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
-Suite = Annotated[str, typer.Option(help="all, faults, quiet, special or ci.")]
-Seed = Annotated[int, typer.Option(help="First seed; 0 to 9 are for tuning, report from 100 up.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How many seeds.")]
-ROLES = (
-    "role@tenant or role@tenant/environment; may be repeated. Roles: viewer, proposer, approver, operator, auditor, "
-    "admin; for a source ingest."
-)
+from cli import answers, render, verbs, worlds
+from cli.groups import GROUPS
+from cli.options import Command, Digest, JsonFlag, Note, Tenant
 
 app = typer.Typer(
     help="Autonomous operations you can trust: detect, ground, propose, decide, act, verify, learn.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-)
-audit = typer.Typer(help="The tamper-evident record.", no_args_is_help=True)
-index = typer.Typer(help="The knowledge index.", no_args_is_help=True)
-principal = typer.Typer(help="People, services, agents and event sources.", no_args_is_help=True)
-replay = typer.Typer(help="Run recorded telemetry through the loop, up to the approval queue.", no_args_is_help=True)
-evals = typer.Typer(help="Score the agents, beside floors and records.", no_args_is_help=True)
-cost = typer.Typer(help="Whom the bill belongs to.", no_args_is_help=True)
-GROUPS = (
-    ("audit", audit),
-    ("cost", cost),
-    ("evals", evals),
-    ("index", index),
-    ("principal", principal),
-    ("replay", replay),
 )
 for name, group in GROUPS:
     app.add_typer(group, name=name)
@@ -193,142 +170,6 @@ def schema(
 def doctor(*, as_json: JsonFlag = False) -> None:
     """Say what is configured, what answers, and what is not built yet."""
     raise typer.Exit(worlds.doctor(as_json=as_json))
-
-
-@audit.command("verify")
-def audit_verify(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
-    """Check every chain against its checkpoints and the anchor outside the database."""
-    raise typer.Exit(verbs.audit_verify(tenant, as_json=as_json))
-
-
-@index.command("rebuild")
-def index_rebuild(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
-    """Rebuild the knowledge index from the log, while no server runs."""
-    raise typer.Exit(worlds.index_rebuild(tenant, as_json=as_json))
-
-
-@principal.command("add")
-def principal_add(
-    name: str,
-    *,
-    kind: Annotated[str, typer.Option(help="person, service, agent or source.")] = "person",
-    role: Annotated[list[str], typer.Option(help=ROLES)],
-    as_json: JsonFlag = False,
-) -> None:
-    """Add an identity and print its token once."""
-    raise typer.Exit(verbs.principal_add(name, kind, role, as_json=as_json))
-
-
-@cost.command("allocate")
-def cost_allocate(
-    files: Annotated[list[Path], typer.Argument(help="FOCUS, AWS CUR 2.0 or Azure cost details as CSV, oldest first.")],
-    *,
-    by: Annotated[Literal["tenant", "environment", "service"], typer.Option(help="Who bears it.")] = "tenant",
-    tag: Annotated[str | None, typer.Option(help="Tag that names them; its name is as --by without this.")] = None,
-    basis: Annotated[
-        Literal["billed", "effective"], typer.Option("--cost", help="As invoiced, or with commitments spread out.")
-    ] = "billed",
-    as_json: JsonFlag = False,
-) -> None:
-    """Split bills to the cent; what is shared, idle, untagged, restated or unreadable is told. Exit 1 on bad lines."""
-    raise typer.Exit(costs.allocate(files, tag or by, basis, as_json=as_json))
-
-
-@replay.command("petshop")
-def replay_petshop(folder: Path, *, case: Case = None, as_json: JsonFlag = False) -> None:
-    """Run PetShop telemetry (graph.csv, noissue/, train/, test/) through the loop."""
-    raise typer.Exit(replays.replay("petshop", folder, case, as_json=as_json))
-
-
-@replay.command("nezha")
-def replay_nezha(archive: Path, *, case: Case = None, as_json: JsonFlag = False) -> None:
-    """Run the metrics, logs and traces of a Nezha day (DAY.tar.xz) through the loop."""
-    raise typer.Exit(replays.replay("nezha", archive, case, as_json=as_json))
-
-
-@evals.command("dataset")
-def evals_dataset(
-    name: Annotated[str, typer.Argument(help="petshop, nezha, nab, m4, planetlab, podsecurity or loghub.")],
-    path: Path,
-    *,
-    predictions: Annotated[Path | None, typer.Option(help="Write predictions to this file as JSON lines.")] = None,
-    rescore: Annotated[Path | None, typer.Option(help="Score the predictions of this file instead of our own.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Score one analysis on a public data set, beside floor and record."""
-    raise typer.Exit(datasets.one(name, path, predictions, rescore, as_json=as_json))
-
-
-@evals.command("datasets")
-def evals_datasets(
-    root: Annotated[Path, typer.Argument(help="Folder that holds the data sets.")],
-    *,
-    only: Annotated[list[str] | None, typer.Option(help="Only this data set; repeat for several.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Score every data set below a folder; exit 1 when one is missing or misses a target."""
-    raise typer.Exit(datasets.card(root, only or (), as_json=as_json))
-
-
-@evals.command("run")
-def evals_run(
-    *,
-    suite: Suite = "all",
-    seed: Seed = 100,
-    seeds: Seeds = 1,
-    only: Annotated[list[str] | None, typer.Option(help="Only this scenario; repeat for several.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Results file; a run that was cut off goes on from it.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report with plots to this file.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what the results file holds.")] = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """Run scenarios through the closed loop, beside five baselines; goes on where an earlier run was cut off."""
-    order = suites.order(suite, range(seed, seed + seeds), only or (), out, fresh=fresh)
-    raise typer.Exit(suites.run(order, html, as_json=as_json))
-
-
-@evals.command("guard")
-def evals_guard(*, as_json: JsonFlag = False) -> None:
-    """Run the small suite and hold it against the committed figures; exit 1 when one fell."""
-    raise typer.Exit(suites.guard(as_json=as_json))
-
-
-@evals.command("sabotage")
-def evals_sabotage(
-    name: Annotated[str, typer.Argument(help="broken_diagnosis, skipped_verification or truthful_twin.")],
-    *,
-    suite: Suite = "ci",
-    seed: Seed = 100,
-    seeds: Seeds = 1,
-    as_json: JsonFlag = False,
-) -> None:
-    """Damage the product on purpose and show how the figures move; exit 1 when they do not."""
-    raise typer.Exit(suites.sabotage(name, suite, range(seed, seed + seeds), as_json=as_json))
-
-
-@evals.command("scenarios")
-def evals_scenarios(
-    *, suite: Annotated[str | None, typer.Option(help="Only this suite.")] = None, as_json: JsonFlag = False
-) -> None:
-    """List the scenarios: what happens, whose domain it is, what a good ending is."""
-    suites.scenarios(suite, as_json=as_json)
-
-
-@evals.command("capture")
-def evals_capture(
-    incident: Annotated[str, typer.Argument(help="Incident id.")],
-    *,
-    fault: Annotated[str | None, typer.Option(help="What it really was, where the diagnosis does not say.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
-) -> None:
-    """Turn a recorded incident into a scenario without its names."""
-    suites.capture(incident, fault, out)
-
-
-@evals.command("compare")
-def evals_compare(before: Path, after: Path, *, as_json: JsonFlag = False) -> None:
-    """Say what got better and worse between two results files; exit 1 when a figure is worse beyond noise."""
-    raise typer.Exit(suites.compare(before, after, as_json=as_json))
 
 
 def run() -> None:

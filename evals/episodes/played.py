@@ -94,7 +94,12 @@ async def play(
 ) -> tuple[Played, SimulatedMesh]:
     """Live through the director's timeline with the product in charge. The caller closes the mesh after grading."""
     choices = Choices(
-        autonomy="act", rehearsal=Twin(), vectors=MemoryVectors(), approver=Approver(), world=director.world
+        autonomy="act",
+        rehearsal=Twin(),
+        vectors=MemoryVectors(),
+        approver=Approver(),
+        world=director.world,
+        loops=(),
     )
     drawn = director.setting
     simulated = tamper(await open_simulated(home, drawn.spec, drawn.world_seed, choices), director)

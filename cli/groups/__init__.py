@@ -1,0 +1,14 @@
+"""Groups of verbs, one file each: `opsmesh GROUP VERB`. A new group is one file and one line here."""
+
+import typer
+
+from cli.groups import audit, cost, evals, index, principal, replay
+
+GROUPS: tuple[tuple[str, typer.Typer], ...] = (
+    ("audit", audit.group),
+    ("cost", cost.group),
+    ("evals", evals.group),
+    ("index", index.group),
+    ("principal", principal.group),
+    ("replay", replay.group),
+)

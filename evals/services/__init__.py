@@ -1,0 +1,5 @@
+"""Cases of the runtime's services and workers, one file per service. A new file is one line here."""
+
+from evals.service_cases import Case
+
+CASES: tuple[Case, ...] = ()
