@@ -108,9 +108,9 @@ class TrafficPolicyApply(Frozen):
 
 
 class ReleaseStep(Frozen):
-    """Promote, pause or abort a release."""
+    """Promote, pause, resume or abort the release of a service; abort also takes back one that has finished."""
 
-    release: Slug
+    service: Slug
 
 
 class TenantThrottle(Frozen):

@@ -136,6 +136,19 @@ class BillingRecorded(Frozen):
     restated: bool = False
 
 
+class ReleaseChanged(Frozen):
+    """A release took a step, was held, ended, or was taken back."""
+
+    service: str
+    version: str
+    previous_version: str
+    phase: str
+    step: int
+    share: float
+    """Of requests, or 1 where all of them go to `version`."""
+    reason: str = ""
+
+
 class FindingRaised(Frozen):
     """A worker found something that stands now."""
 
@@ -256,6 +269,7 @@ EVENT_TYPES: tuple[tuple[str, type[Frozen]], ...] = (
     ("runtime.log.v1", LogObserved),
     ("runtime.metrics.v1", MetricsSummarised),
     ("runtime.billing.recorded.v1", BillingRecorded),
+    ("runtime.release.changed.v1", ReleaseChanged),
     ("runtime.finding.raised.v1", FindingRaised),
     ("runtime.finding.resolved.v1", FindingResolved),
     ("opsmesh.incident.changed.v1", IncidentChanged),
