@@ -63,40 +63,40 @@ def arguments_of(world: World, answer: Answer) -> dict[str, JsonValue]:
             return {"service": name}
 
 
-def carry_out(world: World, answer: Answer, operation: str = "op-1") -> None:
-    """Do what the answer's command does to the desired state."""
-    wanted, name = arguments_of(world, answer), answer.target.split("/", 1)[1]
-    if answer.kind == "service.restart":
+def carry_out(world: World, proposal: Proposal, operation: str = "op-1") -> None:
+    """Do to the world what the command would, at once and past every door. Kinds without lasting state are restarts."""
+    arguments, name = proposal.arguments, proposal.target.id
+    if proposal.kind == "service.restart":
         actuators.restart(world, name, operation)
         return
-    if answer.kind == "tenant.throttle":
-        goal = world.environment_state()
-        limit = TenantState.model_validate({"rate_limit_rps": wanted["rate_limit_rps"]})
-        goal = goal.model_copy(update={"tenants": {**goal.tenants, name: limit}})
+    state = world.environment_state()
+    if proposal.kind == "tenant.throttle":
+        limit = TenantState.model_validate({"rate_limit_rps": arguments["rate_limit_rps"]})
+        state = state.model_copy(update={"tenants": {**state.tenants, str(arguments["tenant"]): limit}})
     else:
-        goal = changed(world, name, **_fields(world, answer, name, wanted))
-        also = wanted.get("also", [])
-        for other in also if isinstance(also, list) else []:
-            traffic = goal.services[name].traffic
-            moved = goal.services[str(other)].model_copy(update={"traffic": traffic})
-            goal = goal.model_copy(update={"services": {**goal.services, str(other): moved}})
-    actuators.apply_desired(world, goal, operation)
+        also = arguments.get("also", [])
+        for one in (name, *(str(other) for other in (also if isinstance(also, list) else []))):
+            state = _written(state, one, proposal.kind, arguments)
+    actuators.apply_desired(world, state, operation)
 
 
-def _fields(world: World, answer: Answer, name: str, wanted: dict[str, JsonValue]) -> dict[str, object]:
-    """Fields of the service's desired state that the command sets."""
-    state = world.live.services[name]
-    match answer.kind:
+def _written(state: EnvironmentState, name: str, kind: str, arguments: dict[str, JsonValue]) -> EnvironmentState:
+    if (service := state.services.get(name)) is None:
+        return state
+    fields: dict[str, object]
+    match kind:
         case "service.rollback":
-            return {"version": wanted["to_version"]}
+            fields = {"version": arguments["to_version"]}
         case "service.configure":
-            return {"config": {**state.config, str(wanted["key"]): wanted["value"]}}
+            fields = {"config": {**service.config, str(arguments["key"]): arguments["value"]}}
         case "scaling_policy.update":
-            return {"scaling": ScalingPolicy.model_validate(wanted["policy"])}
+            fields = {"scaling": ScalingPolicy.model_validate(arguments["policy"])}
         case "traffic.shift":
-            return {"traffic": state.traffic.model_copy(update={"region_weights": wanted["region_weights"]})}
+            fields = {"traffic": service.traffic.model_copy(update={"region_weights": arguments["region_weights"]})}
         case _:
-            return {key: wanted[key] for key in ("replicas", "cpu_millicores", "memory_mib") if key in wanted}
+            fields = {key: arguments[key] for key in ("replicas", "cpu_millicores", "memory_mib") if key in arguments}
+    services = {**state.services, name: service.model_copy(update=fields)}
+    return state.model_copy(update={"services": services})
 
 
 def proposal_of(world: World, answer: Answer) -> Proposal:

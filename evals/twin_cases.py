@@ -96,7 +96,7 @@ def _commands(
     prices = usd_per_core_hour(pack_of(world, symptom, began, whole=True), world.layout)
     for answer in (*right, *decoys):
         changed = deepcopy(world)
-        carry_out(changed, answer)
+        carry_out(changed, proposal_of(changed, answer))
         changed.advance(changed.now + timedelta(seconds=HORIZON_S))
         with_command, without = (_totals(one, symptom, prices) for one in (changed, nothing))
         yield Lived(

@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from domain.base import Frozen
-from domain.commands import Command
+from domain.commands import Command, Prediction
 from domain.decisions import Budget
 from domain.ids import CommandId, PrincipalId, TenantId
 from governance.audit import AuditEntry, AuditLog
@@ -39,18 +39,24 @@ class BudgetLevel(Frozen):
     used: float
 
 
+def spend_usd_per_hour(prediction: Prediction | None, by_price_list: float) -> float:
+    """Return what a command may cost more in USD per hour: the price list's figure or the upper bound of the
+    predicted one, whichever is higher. Policy compares this with the budget and the budget reserves it, so nobody is
+    asked about what could not be reserved.
+    """
+    cost = prediction.cost_usd_per_hour if prediction is not None and prediction.known else None
+    return by_price_list if cost is None else max(by_price_list, cost.high)
+
+
 def charges_of(command: Command, by_price_list_usd_per_hour: float = 0.0) -> tuple[Charge, ...]:
     """Return what a command takes of every affected tenant: one command, its resources, its cost.
 
-    The cost is the predicted one or the price list's, whichever is higher, as policy compares it with the budget:
-    nobody is asked about what could not be reserved. An undo takes nothing: a spent budget must not keep damage.
+    An undo takes nothing: a spent budget must not keep damage.
     """
     if command.role == "undo":
         return ()
-    prediction = command.prediction
-    cost = prediction.cost_usd_per_hour if prediction is not None and prediction.known else None
     amounts = {"commands": 1.0, "blast_radius": float(len(command.affected.resources))}
-    spend = max(by_price_list_usd_per_hour, cost.value if cost is not None else 0.0)
+    spend = spend_usd_per_hour(command.prediction, by_price_list_usd_per_hour)
     if spend > 0:
         amounts["spend_usd_per_hour"] = spend
     tenants = sorted({command.tenant, *command.affected.tenants})

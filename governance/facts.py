@@ -16,6 +16,7 @@ from domain.commands import Command, Prediction, Quantity
 from domain.ids import EnvironmentId, PrincipalId, TenantId
 from domain.principals import PrincipalKind
 from domain.tenancy import AutonomyLevel, Isolation
+from governance.budgets import spend_usd_per_hour
 
 MILLION = 1_000_000
 
@@ -132,6 +133,7 @@ def assemble(command: Command, around: Surroundings) -> Facts:
     """Join a command with its surroundings into the facts of one decision."""
     change, worst, known = _attainment(command.prediction)
     affected = command.affected
+    spend = spend_usd_per_hour(command.prediction, around.spend_change_usd_per_hour)
     return Facts(
         **_identity(command, around),
         **around.model_dump(include=_TAKEN),
@@ -149,7 +151,7 @@ def assemble(command: Command, around: Surroundings) -> Facts:
         prediction_known=known,
         predicted_slo_change_ppm=change,
         predicted_slo_worst_ppm=worst,
-        spend_change_cents_per_hour=_ceil(100 * _spend(command.prediction, around.spend_change_usd_per_hour)),
+        spend_change_cents_per_hour=_ceil(100 * spend),
         budget_left_cents_per_hour=_floor(100 * around.budget_left_usd_per_hour),
         error_budget_left_pct=_floor(100 * around.error_budget_left),
     )
@@ -215,11 +217,6 @@ def _attainment(prediction: Prediction | None) -> tuple[int, int, bool]:
     if quantity is None or not _finite(quantity):
         return 0, 0, False
     return _floor(quantity.value * MILLION), _floor(quantity.low * MILLION), True
-
-
-def _spend(prediction: Prediction | None, by_price_list: float) -> float:
-    quantity = prediction.cost_usd_per_hour if prediction is not None and prediction.known else None
-    return by_price_list if quantity is None else max(by_price_list, quantity.value)
 
 
 def _finite(quantity: Quantity) -> bool:

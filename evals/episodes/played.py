@@ -89,9 +89,7 @@ class Played:
         return round((at - self.director.opened).total_seconds() / 60.0, 2)
 
 
-async def play(
-    director: Director, baselines: dict[str, Measures], *, home: Path, tamper: Tamper = untouched
-) -> tuple[Played, SimulatedMesh]:
+async def play(director: Director, baselines: dict[str, Measures], *, home: Path, tamper: Tamper = untouched) -> Played:
     """Live through the director's timeline with the product in charge. The caller closes the mesh after grading."""
     choices = Choices(
         autonomy="act",
@@ -119,7 +117,7 @@ async def play(
             break
         played.standing += (director.world.now - before).total_seconds() / 60.0 if director.present() else 0.0
     director.world.advance(director.ends)
-    return played, simulated
+    return played
 
 
 def _settled(played: Played) -> bool:

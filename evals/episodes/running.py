@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from time import process_time
 
+from agents import AGENTS
 from domain.commands import CommandRecord
 from evals.episodes.baselines import AutoscalerOnly, all_baselines, live_through
 from evals.episodes.director import Director
@@ -15,7 +16,7 @@ from evals.graders import grade
 from evals.scenarios import Scenario
 from evals.scenarios.drawing import worlds
 
-AGENTS_FOR = ("sre",)
+AGENTS_FOR = tuple(spec.name for spec in AGENTS)
 """Domains that an agent answers for; elsewhere only baselines are lived through."""
 
 
@@ -51,11 +52,11 @@ def _felt(scenario: Scenario, seed: int) -> tuple[Director, dict[str, Measures]]
 async def _with_product(
     director: Director, baselines: dict[str, Measures], home: Path, tamper: Tamper
 ) -> EpisodeRecord:
-    played, simulated = await play(director, baselines, home=home, tamper=tamper)
+    played = await play(director, baselines, home=home, tamper=tamper)
     try:
         return _record(played)
     finally:
-        await simulated.mesh.close()
+        await played.simulated.mesh.close()
 
 
 def _without_product(director: Director, baselines: dict[str, Measures]) -> EpisodeRecord:

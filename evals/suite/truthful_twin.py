@@ -4,14 +4,11 @@ from copy import deepcopy
 from datetime import timedelta
 
 import numpy as np
-from pydantic import JsonValue
 
 from domain.commands import Prediction, Proposal, Quantity
-from domain.desired import TenantState
 from domain.evidence import EvidencePack
-from domain.policies import ScalingPolicy
 from evals.episodes.measures import usd_and_grams_per_hour
-from runtime.simulator import actuators
+from evals.right_answers import carry_out
 from runtime.simulator.world import World
 
 LATE = 3
@@ -27,7 +24,7 @@ class TruthfulTwin:
     def rehearse(self, pack: EvidencePack, proposal: Proposal, *, horizon_s: int) -> Prediction:
         """Live through the horizon twice and return the difference, without any doubt about it."""
         without, changed = deepcopy(self._world), deepcopy(self._world)
-        carry_out(changed, proposal)
+        carry_out(changed, proposal, f"rehearsed-{proposal.kind}-{len(changed.effects)}")
         symptom = pack.symptom.partition("/")[2]
         totals: list[tuple[float, ...]] = []
         for world in (without, changed):
@@ -59,36 +56,3 @@ def _totals(world: World, service: str, horizon_s: int) -> tuple[float, ...]:
         usd,
         grams,
     )
-
-
-def carry_out(world: World, proposal: Proposal) -> None:
-    """Do to the world what the command would, at once and past every door. Kinds without lasting state are restarts."""
-    arguments, name = proposal.arguments, proposal.target.id
-    operation = f"rehearsed-{proposal.kind}-{len(world.effects)}"
-    if proposal.kind == "service.restart":
-        actuators.restart(world, name, operation)
-        return
-    state = world.environment_state()
-    if proposal.kind == "tenant.throttle":
-        limit = TenantState.model_validate({"rate_limit_rps": arguments.get("rate_limit_rps")})
-        state = state.model_copy(update={"tenants": {**state.tenants, str(arguments["tenant"]): limit}})
-    elif name in state.services:
-        service = state.services[name]
-        fields = _fields(proposal, service.config, arguments)
-        if "region_weights" in arguments:
-            fields["traffic"] = service.traffic.model_copy(update={"region_weights": arguments["region_weights"]})
-        wanted = service.model_copy(update=fields)
-        state = state.model_copy(update={"services": {**state.services, name: wanted}})
-    actuators.apply_desired(world, state, operation)
-
-
-def _fields(proposal: Proposal, config: dict[str, str], arguments: dict[str, JsonValue]) -> dict[str, object]:
-    match proposal.kind:
-        case "service.rollback":
-            return {"version": arguments["to_version"]}
-        case "service.configure":
-            return {"config": {**config, str(arguments["key"]): str(arguments["value"])}}
-        case "scaling_policy.update":
-            return {"scaling": ScalingPolicy.model_validate(arguments["policy"])}
-        case _:
-            return {k: arguments[k] for k in ("replicas", "cpu_millicores", "memory_mib") if k in arguments}

@@ -13,10 +13,10 @@ from domain.errors import Invalid
 from domain.evidence import Diagnosis, Hypothesis
 from evals.episodes.baselines import BASELINES, all_baselines, live_through
 from evals.episodes.director import Director
+from evals.right_answers import carry_out
 from evals.scenarios import Scenario, scenario
 from evals.scenarios.drawing import open_world
 from evals.suite.capture import as_yaml, capture
-from evals.suite.truthful_twin import carry_out
 from evals.twin_cases import pack_of
 from runtime.simulator.outages import Outage, without_changes, without_metrics
 from runtime.simulator.readers import changes, series_window

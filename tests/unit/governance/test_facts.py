@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from domain.commands import Prediction, Quantity
 from domain.tenancy import AffectedSet
+from governance.budgets import charges_of
 from governance.facts import Facts, Surroundings, assemble, in_catalogue
 from tests.unit.governance.policy_goldens import AT, COMMAND, FACTS, SURROUNDINGS, command
 
@@ -47,8 +48,18 @@ def test_whole_percents_survive_binary_fractions(percent: int) -> None:
 def test_the_dearer_of_price_list_and_rehearsal_counts() -> None:
     cost = Quantity(value=2.0, low=1.0, high=3.0)
     predicted = command(prediction=Prediction(known=True, horizon_s=60, cost_usd_per_hour=cost))
-    assert assemble(predicted, around(spend_change_usd_per_hour=0.5)).spend_change_cents_per_hour == 200
-    assert assemble(predicted, around(spend_change_usd_per_hour=2.5)).spend_change_cents_per_hour == 250
+    assert assemble(predicted, around(spend_change_usd_per_hour=0.5)).spend_change_cents_per_hour == 300
+    assert assemble(predicted, around(spend_change_usd_per_hour=3.5)).spend_change_cents_per_hour == 350
+
+
+@pytest.mark.parametrize("by_price_list", [0.5, 3.5])
+def test_policy_judges_what_the_budget_reserves(by_price_list: float) -> None:
+    """Else people are asked about what cannot be reserved, or more is reserved than policy has seen."""
+    cost = Quantity(value=2.0, low=1.0, high=3.0)
+    predicted = command(prediction=Prediction(known=True, horizon_s=60, cost_usd_per_hour=cost))
+    judged = assemble(predicted, around(spend_change_usd_per_hour=by_price_list)).spend_change_cents_per_hour
+    held = [c.amount for c in charges_of(predicted, by_price_list) if c.resource == "spend_usd_per_hour"]
+    assert {round(100 * amount) for amount in held} == {judged}
 
 
 @pytest.mark.parametrize(
