@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 from domain.base import Frozen
 from domain.desired import EnvironmentState
 from domain.errors import Broken
-from runtime.simulator import actuators, faults
+from runtime.simulator import actuators, faults, trust
 from runtime.simulator.chatter import Chatter
 from runtime.simulator.faults import Draw
 from runtime.simulator.spec import WorldSpec
@@ -67,6 +67,10 @@ def _replay(world: World, entry: Entry) -> None:
             actuators.create_restore_point(world, str(done["store"]), str(done["operation"]))
         case "restore_drill":
             actuators.drill_restore(world, str(done["store"]), str(done["operation"]))
+        case "trust":
+            hand = trust.serve_certificate if done["what"] == "certificate" else trust.hand_over_secret
+            ends_s, operation = float(str(done["ends_s"])), str(done["operation"])
+            hand(world, str(done["name"]), ends_s, operation, actor=str(done["actor"]))
         case "inject":
             faults.inject(world, Draw.model_validate(done["draw"]))
         case "undo":

@@ -24,6 +24,7 @@ from runtime.simulator.history import History
 from runtime.simulator.journal import Change, ChangeKind, Journal
 from runtime.simulator.layout import build_layout
 from runtime.simulator.live import Live, Modifier, initial_state
+from runtime.simulator.logins import Logins
 from runtime.simulator.metering import Meter
 from runtime.simulator.outages import Outage
 from runtime.simulator.physics import advance
@@ -91,6 +92,7 @@ class World:
             f"{s.id}-tls": s.certificate_days * 86_400.0 for s in spec.services if s.certificate_days is not None
         }
         """Seconds after the start at which each certificate ends."""
+        self.logins = Logins.of(spec)
         self._next_certificate_s = 0.0
         self._warned: set[str] = set()
         self.processes: dict[str, Callable[[float], None]] = {}
@@ -204,8 +206,9 @@ class World:
         )
 
     def check_certificates(self) -> None:
-        """Fail new connections behind certificates that have ended, and warn once about those that soon will."""
+        """Fail new connections behind certificates and logins that have ended; warn once of certificates that will."""
         self._next_certificate_s = self.elapsed_s + CERTIFICATE_CHECK_S
+        self.logins.check(self.layout, self.live, self.elapsed_s)
         for name, ends_s in self.certificates.items():
             key, service = f"tls/{name}", name.removesuffix("-tls")
             ended = self.elapsed_s >= ends_s
@@ -217,6 +220,10 @@ class World:
             if ends_s - self.elapsed_s < WARN_S and name not in self._warned:
                 self._warned.add(name)
                 self._warn(name, service, ends_s)
+
+    def warn_again(self, name: str) -> None:
+        """Forget that somebody was warned about a certificate: another one is served."""
+        self._warned.discard(name)
 
     def _warn(self, name: str, service: str, ends_s: float) -> None:
         owner = self.layout.services[self.layout.service_index[service]]

@@ -3,7 +3,7 @@
 from domain.errors import NotFound
 from runtime.simulator.faults.base import Answer, Domain, Draw, Ending, Fault, Harm, Truth
 from runtime.simulator.faults.bills import BILLING_RESTATED, PRICE_CHANGE
-from runtime.simulator.faults.calls import DNS_FAILURE, SECRET_EXPIRED
+from runtime.simulator.faults.calls import DNS_FAILURE
 from runtime.simulator.faults.capacity import CAP_TOO_LOW, ORGANIC_GROWTH, SEASONALITY_SHIFT, SLOW_SCALING_POLICY
 from runtime.simulator.faults.config import CONFIG_REGRESSION, FEATURE_FLAG
 from runtime.simulator.faults.cost import IDLE_SERVICE, OVER_PROVISIONED, RUNAWAY_JOB, WRONG_SKU
@@ -26,7 +26,7 @@ from runtime.simulator.faults.regions import QUOTA_HIT, REGION_LOSS
 from runtime.simulator.faults.resilience import BACKUP_NOT_RESTORABLE, MISSING_REPLICA, SINGLE_ZONE
 from runtime.simulator.faults.stores import DISK_FULL, LOCK_CONTENTION, REPLICATION_LAG
 from runtime.simulator.faults.storms import RETRY_STORM
-from runtime.simulator.faults.trust import CERTIFICATE_EXPIRY
+from runtime.simulator.faults.trust import CERTIFICATE_EXPIRY, SECRET_EXPIRED
 from runtime.simulator.streams import stream
 from runtime.simulator.world import World
 

@@ -1,4 +1,4 @@
-"""Calls that never get through though both ends are well: a login that ended, a name that is no longer found."""
+"""Calls that never get through though both ends are well: a name that is no longer found."""
 
 import numpy as np
 
@@ -6,34 +6,10 @@ from runtime.simulator.faults.base import Answer, Draw, Fault
 from runtime.simulator.faults.dependencies import hidden, lift
 from runtime.simulator.faults.targets import hard_callers, own, pick, rate_per_region
 from runtime.simulator.live import Modifier
-from runtime.simulator.spec import logins, secret_name
 from runtime.simulator.world import World
 
-# Pooled connections that logged in before go on for a while; nearly all calls here come over new ones.
-REFUSED = 0.95
 # Fewer requests than this a second and nobody would notice.
 NOTICED_RPS = 3.0
-
-
-def _secret_draw(world: World, rng: np.random.Generator) -> Draw:
-    """A login whose holder fails without it."""
-    held = [
-        (holder.id, store.id)
-        for holder, store in logins(world.spec)
-        if holder.id in hard_callers(world, store.id) and rate_per_region(world, holder.id) >= NOTICED_RPS
-    ]
-    found = pick(rng, [f"{holder} {store}" for holder, store in held])
-    holder, store = found.split(" ")
-    return Draw(
-        fault="secret_expired", entity=f"secret/{secret_name(holder, store)}", also=(f"service/{holder}",),
-        names={"holder": holder, "store": store},
-    )  # fmt: skip
-
-
-def _secret_ends(world: World, draw: Draw) -> None:
-    edges = tuple(world.layout.edges(caller=draw.names["holder"], callee=draw.names["store"]))
-    world.live.modifiers[draw.fault] = (Modifier("unauthorised", edges, add=REFUSED),)
-    world.live.dirty = True
 
 
 def _name_draw(world: World, rng: np.random.Generator) -> Draw:
@@ -62,10 +38,6 @@ def _ticket(_world: World, draw: Draw) -> tuple[Answer, ...]:
     return (Answer(kind="ticket.open", target=draw.entity),)
 
 
-SECRET_EXPIRED = Fault(
-    "secret_expired", "secret_expired", "escalate", self_heals=False, draw=_secret_draw, inject=_secret_ends,
-    undo=lift, present=hidden, answers=_ticket,
-)  # fmt: skip
 DNS_FAILURE = Fault(
     "dns_failure", "dns_failure", "escalate", self_heals=False, draw=_name_draw, inject=_name_lost, undo=lift,
     present=hidden, answers=_ticket,
