@@ -249,14 +249,25 @@ def drill_restore(world: World, store: str, operation: str) -> bool:
     _first(world, "restore_drill", store, operation)
     newest = world.backups.newest(store)
     sound = newest is not None and newest.sound
-    spec = world.layout.services[world.layout.service_index[store]]
     found = "restored and readable" if sound else "archive cannot be decrypted: no key of that id"
+    _log_drill(world, store, found, sound=sound)
+    return sound
+
+
+def tell_drill(world: World, store: str, operation: str, *, sound: bool, found: str) -> None:
+    """Let a store's log tell what somebody else's restore drill found, once per operation."""
+    if operation not in world.effects:
+        world.effects[operation] = 1
+        _log_drill(world, store, found, sound=sound)
+
+
+def _log_drill(world: World, store: str, found: str, *, sound: bool) -> None:
+    spec = world.layout.services[world.layout.service_index[store]]
     world.journal.emit(
         tenant=spec.tenant, source=f"{SOURCE}/logs", kind="runtime.log.v1", subject=f"service/{store}",
         at=world.now, deliver_s=world.elapsed_s, severity="info" if sound else "error",
         data=LogObserved(service=store, level="INFO" if sound else "ERROR", message=f"restore drill: {found}"),
     )  # fmt: skip
-    return sound
 
 
 def _first(world: World, verb: str, store: str, operation: str) -> bool:
