@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
+from fastapi import FastAPI
 
 from domain.ids import EnvironmentId
 from domain.ports import CrashPoints
@@ -23,6 +24,7 @@ class EmbeddedRuntime:
     """The runtime over one target, and an HTTP client into it."""
 
     services: RuntimeServices
+    app: FastAPI
     http: httpx.AsyncClient
 
     async def register(self, environment: EnvironmentId, bound: Sequence[RuntimeTenantBinding]) -> None:
@@ -48,5 +50,6 @@ def embedded_runtime(
         parts, crash=crash, engine=EmbeddedEngine(parts.target, parts.clock), authenticator=authenticator,
         proposals=proposals, grant_keys=[grant_key], loops=loops,
     )  # fmt: skip
-    transport = httpx.ASGITransport(app=build_runtime_app(services))
-    return EmbeddedRuntime(services, httpx.AsyncClient(transport=transport, base_url=BASE_URL))
+    app = build_runtime_app(services)
+    transport = httpx.ASGITransport(app=app)
+    return EmbeddedRuntime(services, app, httpx.AsyncClient(transport=transport, base_url=BASE_URL))

@@ -15,7 +15,9 @@ from api.intake.otlp.routes import install_otlp
 from api.intake.routes import install_event_intake
 from mesh.api_services import api_services
 from mesh.composition import Mesh
+from mesh.embedded import EmbeddedRuntime
 from mesh.lock import announced
+from mesh.passage import Passage
 from mesh.settings import Settings
 from mesh.simulation import SimulatedMesh
 from runtime.simulator import faults
@@ -30,10 +32,12 @@ _LOG = logging.getLogger("opsmesh.server")
 
 
 def application(mesh: Mesh) -> FastAPI:
-    """Return the application: version 1, events, webhooks and OTLP."""
+    """Return the application: version 1, events, webhooks, OTLP, and the embedded runtime's own API below /runtime."""
     app = build_app(api_services(mesh))
     install_event_intake(app, mesh.log)
     install_otlp(app, mesh.log, mesh.telemetry_store)
+    if isinstance(mesh.runtime, EmbeddedRuntime):
+        app.router.routes.append(Passage("/runtime", mesh.runtime.app))
     return app
 
 
