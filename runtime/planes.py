@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from domain.errors import Unavailable
 from runtime.bills.ports import Billing
+from runtime.trust.ports import CertificatePlane, CredentialPlane
+from runtime.stores.ports import DataPlane
 
 P = TypeVar("P")
 
@@ -18,6 +20,12 @@ class Planes:
 
     billing: Billing | None = None
     """Usage, prices and bills."""
+    certificates: CertificatePlane | None = None
+    """Where certificates lie, and the listeners that serve them."""
+    credentials: CredentialPlane | None = None
+    """Where logins are kept and tried."""
+    stores: DataPlane | None = None
+    """Tenants' data, its log, its standby copies."""
 
 
 def offered(plane: P | None, name: str) -> P:

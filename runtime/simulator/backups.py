@@ -32,8 +32,8 @@ class Backups:
         self._points = {store: [RestorePoint(-float(rng.uniform(0.0, DAY_S)))] for store in sorted(stores)}
         self._next_s = {store: points[-1].taken_s + DAY_S for store, points in self._points.items()}
         self._due_s = min(self._next_s.values(), default=np.inf)
-        self.unsound: set[str] = set()
-        """Stores whose nightly job succeeds and writes what cannot be restored."""
+        self.unsound: dict[str, float] = {}
+        """Stores whose nightly job succeeds and writes what cannot be restored, and since when."""
 
     def step(self, now_s: float, stores: Mapping[str, DataStoreState]) -> None:
         """Run the jobs that are due; a store that keeps no backups takes none."""
@@ -60,12 +60,12 @@ class Backups:
         """Every point since then turns out to be worthless, and so does what the job writes from now on."""
         self._points[store] = [p if p.taken_s < since_s else RestorePoint(p.taken_s, sound=False)
                                for p in self._points[store]]  # fmt: skip
-        self.unsound.add(store)
+        self.unsound[store] = since_s
 
     def mend(self, store: str) -> None:
         """Let the job write sound points again and repair those there are."""
         self._points[store] = [RestorePoint(p.taken_s) for p in self._points[store]]
-        self.unsound.discard(store)
+        self.unsound.pop(store, None)
 
     def lost_h(self, store: str, now_s: float) -> float:
         """Hours of data that would be lost if the store were lost now; inf where nothing can be restored."""

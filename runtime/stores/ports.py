@@ -128,8 +128,8 @@ class RestoreHands(Protocol):
         ...
 
 
-class ArchiveKeys(Protocol):
-    """Keys for archives: one per store and day, the scheduled job's apart from those used by hand."""
+class ArchiveBooks(Protocol):
+    """Keys for archives, one per store and day, the scheduled job's apart from those used by hand; and who is told."""
 
     async def seal_key(self, store: str, tenant: TenantId, at: datetime, *, scheduled: bool) -> Key:
         """Return the key to seal with now."""
@@ -137,6 +137,10 @@ class ArchiveKeys(Protocol):
 
     async def open_key(self, key_id: str) -> bytes:
         """Return a key's secret. Raises NotFound where there is no key of that id."""
+        ...
+
+    async def kept(self, store: str, *, key: str) -> None:
+        """Take note that a restore point of the store was taken by hand; once per key."""
         ...
 
     async def drilled(self, store: str, *, sound: bool, found: str, key: str) -> None:
@@ -168,5 +172,5 @@ class Replication(Protocol):
         ...
 
 
-class DataPlane(TenantData, RestoreHands, ArchiveKeys, Replication, Protocol):
+class DataPlane(TenantData, RestoreHands, ArchiveBooks, Replication, Protocol):
     """All of it: what `Planes.stores` holds."""

@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+from domain.ports import Entropy
 from runtime.planes import Planes
-from runtime.targets.billing import SimulatedBilling
 from runtime.simulator.world import World
+from runtime.stores.simulated import SimulatedStores
+from runtime.targets.billing import SimulatedBilling
+from runtime.targets.trust import SimulatedCertificates, SimulatedCredentials
 
 
-def simulated_planes(world: World, home: Path) -> Planes:
+def simulated_planes(world: World, home: Path, entropy: Entropy) -> Planes:
     """Return every capability of a simulated world; files that planes keep lie under `home`."""
-    del home
-    return Planes(billing=SimulatedBilling(world))
+    return Planes(
+        billing=SimulatedBilling(world),
+        stores=SimulatedStores(world, home / "stores"),
+        certificates=SimulatedCertificates(world, home / "trust"),
+        credentials=SimulatedCredentials(world, home / "trust", entropy),
+    )
