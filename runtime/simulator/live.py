@@ -22,6 +22,8 @@ Scaling = tuple[Floats, Floats, Floats, Floats, Floats]
 ROLLOUT_WAVES = 4
 # Hit ratio by time to live follows ttl / (ttl + mean re-reference time); this is that time for all caches here.
 REREFERENCE_S = 30.0
+# The kubelet's longest back-off: a version that exits by itself spends it between two lives, once it has for a while.
+BACKOFF_S = 300.0
 # Debug logging costs about a third of a small request's CPU (order of published logging benchmarks).
 DEBUG_CPU = 1.35
 
@@ -36,6 +38,8 @@ class Traits:
     error_add: float = 0.0
     leak_mib_per_krequest: float = 0.0
     memory_factor: float = 1.0
+    variability_factor: float = 1.0
+    """Of the own service time's squared coefficient of variation: more of it is a heavier tail at the same mean."""
     exits_after_s: float = 0.0
     """How long a process lives before it exits by itself; 0 where it stays up."""
 
@@ -80,6 +84,10 @@ class Live:
     """By service and version, or service and feature flag."""
     rollouts: dict[str, Rollout] = field(default_factory=dict[str, Rollout])
     modifiers: dict[str, tuple[Modifier, ...]] = field(default_factory=dict[str, tuple[Modifier, ...]])
+    beside: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    """By service, a second version and the share of requests it serves."""
+    failed: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By service, regions for which others take over at present."""
     touched: set[str] = field(default_factory=set[str])
     """Services whose state ever left the initial one; only these are folded again."""
     held: set[str] = field(default_factory=set[str])
@@ -92,12 +100,20 @@ class Live:
     def set(self, service: str, state: ServiceState) -> None:
         """Replace a service's state."""
         before = self.services[service]
-        if state.traffic.region_weights != before.traffic.region_weights:
+        if state.traffic.region_weights != before.traffic.region_weights or service in self.failed:
             self._route = self._share = None
         if state.scaling != before.scaling:
             self._scaling = None
         self.services[service] = state
         self.touched.add(service)
+        self.dirty = True
+
+    def fail(self, service: str, regions: frozenset[str]) -> None:
+        """Lead no request of a service to these regions from now on."""
+        self.failed.pop(service, None)
+        if regions:
+            self.failed[service] = regions
+        self._route = self._share = None
         self.dirty = True
 
     def renew(self, columns: list[int]) -> None:
@@ -134,13 +150,17 @@ class Live:
         new = self.traits.get((service, self.services[service].version), Traits())
         old = self.traits.get((service, rollout.before), Traits()) if rollout else new
         share = rollout.share(now_s) if rollout else 1.0
-        if new == old == Traits():
+        version, aside = self.beside.get(service, ("", 0.0))
+        other = self.traits.get((service, version), Traits())
+        if new == old == other == Traits():
             return
 
         def mix(name: str) -> float:
-            return share * getattr(new, name) + (1.0 - share) * getattr(old, name)
+            main = share * getattr(new, name) + (1.0 - share) * getattr(old, name)
+            return main + aside * (getattr(other, name) - main)
 
         _behave(plant, columns, mix)
+        _out_of_service(plant, columns, other, aside)
 
     def _flags(self, plant: Plant, service: str, config: dict[str, str], columns: list[int]) -> None:
         """Features that are switched on bring their own behaviour."""
@@ -171,31 +191,41 @@ class Live:
         """Share of a caller's calls that go to each region of the callee: nearest, unless its policy has weights."""
         graph, layout = plant.graph, self.layout
         route = np.ones(len(graph.caller))
-        here = layout.region_of[graph.caller] == layout.region_of[graph.callee]
         for edge, (_, callee) in enumerate(layout.edge_calls):
             spec = layout.services[layout.service_index[callee]]
-            state = self.services.get(callee)
-            weights = state.traffic.region_weights if state else {}
             region = layout.regions[int(layout.region_of[graph.callee[edge]])]
-            if weights:
-                route[edge] = weights.get(region, 0.0)
-            else:
-                home = layout.regions[int(layout.region_of[graph.caller[edge]])] in spec.regions
-                route[edge] = float(here[edge]) if home else 1.0 / len(spec.regions)
+            origin = layout.regions[int(layout.region_of[graph.caller[edge]])]
+            route[edge] = self._weights(spec, origin).get(region, 0.0)
         return route
+
+    def _weights(self, spec: ServiceSpec, origin: str) -> dict[str, float]:
+        """Share of each region in a service's requests from `origin`: its policy's, else the nearest, then failover."""
+        state = self.services.get(spec.id)
+        weights = dict(state.traffic.region_weights) if state else {}
+        if not weights:
+            weights = {origin: 1.0} if origin in spec.regions else dict.fromkeys(spec.regions, 1.0 / len(spec.regions))
+        out = self.failed.get(spec.id)
+        order = state.traffic.region_failover if state else ()
+        instead = next((r for r in order if r in spec.regions and r not in out), None) if out else None
+        if out and instead is not None:
+            moved = sum(weights.pop(region, 0.0) for region in out)
+            weights[instead] = weights.get(instead, 0.0) + moved
+        return weights
 
     def entry_share(self) -> Floats:
         """Share of a service's external demand per workload, times its regions (1 = even split)."""
         if self._share is not None:
             return self._share
-        share = np.ones(self.layout.size)
+        share, layout = np.ones(self.layout.size), self.layout
         for service, state in self.services.items():
-            weights = state.traffic.region_weights
-            if weights:
-                columns = self.layout.columns(service)
-                for column in columns:
-                    region = self.layout.regions[int(self.layout.region_of[column])]
-                    share[column] = weights.get(region, 0.0) * len(columns)
+            if not state.traffic.region_weights and service not in self.failed:
+                continue
+            columns = layout.columns(service)
+            regions = [layout.regions[int(layout.region_of[column])] for column in columns]
+            spec = layout.services[layout.service_index[service]]
+            from_each = [self._weights(spec, origin) for origin in regions]
+            for column, region in zip(columns, regions, strict=True):
+                share[column] = sum(weights.get(region, 0.0) for weights in from_each)
         self._share = share
         return share
 
@@ -225,6 +255,14 @@ def _behave(plant: Plant, columns: list[int], told: Callable[[str], float]) -> N
     leak = plant.leak_mib_per_krequest[columns] + told("leak_mib_per_krequest")
     plant.leak_mib_per_krequest[columns] = np.maximum(leak, 0.0)
     plant.memory_base_mib[columns] *= told("memory_factor")
+    plant.variability[columns] *= told("variability_factor")
+
+
+def _out_of_service(plant: Plant, columns: list[int], other: Traits, aside: float) -> None:
+    """Requests led to a second version whose processes keep exiting find nobody; the main one's go round them."""
+    if other.exits_after_s > 0.0 and aside > 0.0:
+        lost = aside * BACKOFF_S / (BACKOFF_S + other.exits_after_s)
+        plant.error_share[columns] = 1.0 - (1.0 - plant.error_share[columns]) * (1.0 - lost)
 
 
 DEFAULT_TTL_S = 300.0

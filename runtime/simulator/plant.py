@@ -11,7 +11,7 @@ import numpy as np
 from runtime.simulator.flow import CallGraph, Ints
 from runtime.simulator.queueing import Floats
 
-EDGE_FIELDS = ("way_ms", "jitter_ms", "unresolved", "unauthorised", "unreachable", "resent")
+EDGE_FIELDS = ("way_ms", "jitter_ms", "unresolved", "unauthorised", "unreachable", "resent", "limited")
 """What can befall a call between caller and callee; everything else about it belongs to one of the two."""
 
 
@@ -72,6 +72,8 @@ class Plant:
     """(edges,) attempts that get no answer at all: the caller waits for its whole timeout."""
     resent: Floats
     """(edges,) share of packets sent again; the time and the calls that costs are in `way_ms` and `unreachable`."""
+    limited: Floats
+    """(edges,) attempts that the callee turns away at once because its limit is reached."""
     surge_queue: Floats
     """Requests per replica that may wait outside the slots, in an accept queue or a load balancer's surge queue."""
     serial_ms: Floats
@@ -79,7 +81,7 @@ class Plant:
     background_cores: Floats
     """CPU that work nobody waits for takes in a workload's own replicas."""
     undisturbed: bool = True
-    """No call is slowed, lost or turned away on its way: those six fields are zero."""
+    """No call is slowed, lost or turned away on its way: those seven fields are zero."""
 
     def copy(self) -> "Plant":
         """A copy whose arrays may be written."""
@@ -88,7 +90,7 @@ class Plant:
 
     def reach(self) -> Floats:
         """(edges,) share of attempts that the callee gets to work on."""
-        return (1.0 - self.unresolved) * (1.0 - self.unauthorised) * (1.0 - self.unreachable)
+        return (1.0 - self.unresolved) * (1.0 - self.unauthorised) * (1.0 - self.unreachable) * (1.0 - self.limited)
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ _WORDINGS: tuple[tuple[str, str], ...] = (
     ("unresolved", "could not resolve host {callee}: temporary failure in name resolution"),
     ("unauthorised", "login {caller} at {callee} refused: authentication failed"),
     ("unreachable", "connection to {callee} timed out: no answer"),
+    ("limited", "{callee} answered 429: too many requests"),
 )
 LOST = tuple(field for field, _ in _WORDINGS)
 """Edge fields that lose a call."""
