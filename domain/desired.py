@@ -20,6 +20,7 @@ from domain.policies import (
     DriftPolicy,
     HealthPolicy,
     PodProfile,
+    RunHours,
     ScalingPolicy,
     TrafficPolicy,
     VersionSplit,
@@ -36,6 +37,8 @@ class ServiceState(Frozen):
     memory_mib: int = Field(gt=0, le=1_048_576)
     config: dict[Slug, str] = Field(default_factory=dict[str, str])
     scaling: ScalingPolicy | None = None
+    schedule: RunHours | None = None
+    """When it runs; None means always. Outside its hours it has no replicas, whoever owns them inside."""
     traffic: TrafficPolicy = TrafficPolicy()
     split: VersionSplit | None = None
     """The version beside this one; a release owns it."""

@@ -1,5 +1,6 @@
 """Policies a runtime carries as desired state: scaling, traffic, health, drift. Each owns the fields it names."""
 
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -22,6 +23,18 @@ class ScalingPolicy(Frozen):
             msg = "min_replicas must not exceed max_replicas"
             raise ValueError(msg)
         return self
+
+
+class RunHours(Frozen):
+    """Hours of the day (UTC) in which a service runs; they may go past midnight. Equal hours: always."""
+
+    on_hour_utc: int = Field(ge=0, le=23)
+    off_hour_utc: int = Field(ge=0, le=23)
+
+    def runs_at(self, at: datetime) -> bool:
+        """Tell whether the instant (UTC) lies in the hours."""
+        length = (self.off_hour_utc - self.on_hour_utc) % 24
+        return length == 0 or (at.hour - self.on_hour_utc) % 24 < length
 
 
 JudgedMetric = Literal["latency_ms", "errors", "memory_mib", "cpu_ms"]

@@ -81,8 +81,16 @@ def _throttle(patch: Patch, at: datetime) -> Arguments:
     return {"tenant": patch.path[1], "rate_limit_rps": patch.value, "duration_s": _duration_s(patch, at)}
 
 
-def _node_count(patch: Patch, _at: datetime) -> Arguments:
-    return {"node_pool": patch.path[1], "node_count": patch.value}
+def _node_pool(name: str) -> Build:
+    def build(patch: Patch, _at: datetime) -> Arguments:
+        return {"node_pool": patch.path[1], name: patch.value}
+
+    return build
+
+
+def _hours(patch: Patch, _at: datetime) -> Arguments:
+    hours = patch.value if isinstance(patch.value, dict) else {}
+    return {"service": patch.path[1], **hours}
 
 
 def _duration_s(patch: Patch, at: datetime) -> int:
@@ -98,8 +106,10 @@ _ROWS: tuple[tuple[CommandKind, tuple[str, ...], bool, Build], ...] = (
     ("scaling_policy.update", ("services", "scaling"), False, _field("policy")),
     ("traffic_policy.apply", ("services", "traffic"), False, _field("policy")),
     ("traffic.shift", ("services", "traffic", "region_weights"), True, _shift),
+    ("service.schedule", ("services", "schedule"), False, _hours),
     ("tenant.throttle", ("tenants", "rate_limit_rps"), True, _throttle),
-    ("node_pool.scale", ("node_pools", "node_count"), False, _node_count),
+    ("node_pool.scale", ("node_pools", "node_count"), False, _node_pool("node_count")),
+    ("node_pool.change_sku", ("node_pools", "sku"), False, _node_pool("sku")),
 )
 
 

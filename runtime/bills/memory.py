@@ -8,8 +8,8 @@ import numpy as np
 
 from domain.errors import NotFound
 from domain.ids import EnvironmentId
-from runtime.bills.records import CostRecord
 from runtime.bills.ports import Price, UsageSeries
+from runtime.bills.records import CostRecord
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from domain.catalogue import ConfigChanged, DeploymentChanged, LogObserved, ScalingChanged
 from domain.desired import DataStoreState, EnvironmentState, NodePoolState, ServiceState, TenantState
 from domain.errors import Invalid
-from domain.policies import ScalingPolicy
+from domain.policies import RunHours, ScalingPolicy
+from runtime.simulator.hours import Hours
 from runtime.simulator.journal import ExternalChange
 from runtime.simulator.live import ROLLOUT_WAVES, Rollout
 from runtime.simulator.pricing import SKUS
@@ -120,7 +121,15 @@ def set_service(world: World, service: str, wanted: ServiceState, actor: str) ->
     if wanted.traffic != before.traffic:
         was, now = before.traffic.model_dump(mode="json"), wanted.traffic.model_dump(mode="json")
         world.note(f"service/{service}", "policy", was, now, actor, f"{service} traffic policy changed")
+    _set_rules(world, service, before, wanted, actor)
 
+
+def _set_rules(world: World, service: str, before: ServiceState, wanted: ServiceState, actor: str) -> None:
+    columns = world.layout.columns(service)
+    if wanted.schedule != before.schedule:
+        world.processes["hours"] = Hours(world)
+        was, now = _json(before.schedule), _json(wanted.schedule)
+        world.note(f"service/{service}", "policy", was, now, actor, f"{service} hours changed")
     if wanted.ingress_from != before.ingress_from:
         was, now = list[JsonValue](before.ingress_from), list[JsonValue](wanted.ingress_from)
         world.note(f"service/{service}", "policy", was, now, actor, f"{service} ingress rules changed")
@@ -130,7 +139,7 @@ def set_service(world: World, service: str, wanted: ServiceState, actor: str) ->
         world.note(f"service/{service}", "policy", before.zone_spread, wanted.zone_spread, actor, text)
 
 
-def _json(policy: ScalingPolicy | None) -> JsonValue:
+def _json(policy: ScalingPolicy | RunHours | None) -> JsonValue:
     return None if policy is None else policy.model_dump(mode="json")
 
 

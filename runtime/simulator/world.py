@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from domain.catalogue import CertificateExpiring, ScalingChanged
@@ -69,6 +70,8 @@ class World:
         self.autoscaler = Autoscaler(laws.autoscaler_interval_s, laws.autoscaler_lag_s, [self.cluster.desired])
         self.autoscaling = True
         """False freezes every autoscaler: what a baseline without any reaction lives with."""
+        self.asleep: NDArray[np.bool_] = np.zeros(self.layout.size, dtype=np.bool_)
+        """Workloads that are out of the hours they run in."""
         self._next_scaling_s = laws.autoscaler_interval_s
         self.history = History(
             steps=spec.retention_steps, workloads=self.layout.size, nodes=len(self.cluster.nodes),
@@ -238,7 +241,7 @@ class World:
         current = self.cluster.desired
         utilisation = used_cores / np.maximum(current * self.plant.cores, 1e-9)
         wanted = self.autoscaler.decide(current, utilisation, target, low, high, window)
-        wanted = np.where(enabled > 0, wanted, current)
+        wanted = np.where((enabled > 0) & ~self.asleep, wanted, current)
         changed = np.flatnonzero(wanted != current)
         if not len(changed):
             return

@@ -8,8 +8,8 @@ import numpy as np
 
 from domain.errors import NotFound
 from domain.ids import PLATFORM, EnvironmentId, TenantId
-from runtime.bills.records import CostRecord
 from runtime.bills.ports import Price, UsageSeries
+from runtime.bills.records import CostRecord
 from runtime.simulator.billing import DAY, Sent
 from runtime.simulator.metering import INTERVAL_S, Interval
 from runtime.simulator.pricing import SKUS

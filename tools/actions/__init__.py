@@ -7,10 +7,12 @@ from typing import Protocol
 
 from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
+from tools.actions.node_pool import ChangeSku, ScaleNodePool
 from tools.actions.resize import Resize
 from tools.actions.rollback import Rollback
 from tools.actions.scale import Scale
 from tools.actions.scaling_policy import UpdateScalingPolicy
+from tools.actions.schedule import Schedule
 from tools.actions.throttle import Throttle
 from tools.actions.traffic_shift import ShiftTraffic
 from tools.client import RuntimeClient
@@ -37,6 +39,9 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("traffic_shift", ShiftTraffic),
     ("throttle", Throttle),
     ("scaling_policy", UpdateScalingPolicy),
+    ("schedule", Schedule),
+    ("node_pool", ScaleNodePool),
+    ("node_pool_sku", ChangeSku),
     ("ticket", RecordedAction),
 )
 
