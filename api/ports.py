@@ -21,15 +21,17 @@ from api.views import (
     FreezeView,
     IncidentView,
     KillSwitchRequest,
+    PlanView,
     Proposed,
     TokenView,
 )
 from domain.base import Digest
 from domain.commands import CommandRecord, State
-from domain.decisions import DecideResult, Freeze, KillSwitch
+from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
 from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
 from domain.incidents import Incident, IncidentStatus
 from domain.outcomes import Lesson
+from domain.plans import PlanRecord, PlanState
 from domain.principals import EventSourceKey, Principal, Reach, RoleGrant
 
 
@@ -40,6 +42,16 @@ class Click:
     who: Principal
     tenant: TenantId
     command: CommandId
+    digest: Digest
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanClick:
+    """An authenticated answer to one digest of a plan that lies within the person's reach."""
+
+    who: Principal
+    record: PlanRecord
     digest: Digest
     note: str
 
@@ -93,6 +105,26 @@ class Deciding(Protocol):
 
     async def cancel(self, click: Click) -> DecideResult:
         """Take the command back before it starts."""
+        ...
+
+
+class ChangePlans(Protocol):
+    """Change plans, read and answered."""
+
+    def list(self, reach: Reach, *, states: Sequence[PlanState], limit: int) -> Sequence[PlanRecord]:
+        """Return the newest plans within reach, newest first; all states when none is named."""
+        ...
+
+    def find(self, reach: Reach, plan: str) -> PlanRecord:
+        """Return one plan. Raises NotFound, also when it is out of reach."""
+        ...
+
+    def view(self, reach: Reach, plan: str) -> PlanView:
+        """Return one plan with its card. Raises NotFound."""
+        ...
+
+    async def decide(self, click: PlanClick, verdict: Literal["approve", "reject"]) -> PlanDecideResult:
+        """Count an approval or rejection of the whole plan. Raises Refused when it may not count."""
         ...
 
 
@@ -201,6 +233,7 @@ class ApiServices:
     commands: CommandReader
     proposing: Proposing
     deciding: Deciding
+    plans: ChangePlans
     switchboard: Switchboard
     freezes: Freezes
     identities: IdentityReader

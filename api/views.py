@@ -13,6 +13,7 @@ from domain.decisions import Approval, Decision, Freeze, KillSwitch
 from domain.evidence import Diagnosis, EvidencePack
 from domain.ids import CommandId, EnvironmentId, EvidenceId, IncidentId, PrincipalId, RunId, TenantId
 from domain.incidents import Incident
+from domain.plans import PlanRecord
 from domain.principals import PrincipalKind, Role, RoleGrant
 from domain.topology import EntityRef
 
@@ -218,6 +219,13 @@ class CommandView(Frozen):
     decision: Decision | None
     approvals: tuple[Approval, ...] = ()
     audit: tuple[AuditLineView, ...] = ()
+
+
+class PlanView(Frozen):
+    """A change plan with its card; its commands, in order, are in the record."""
+
+    record: PlanRecord
+    card: Card
 
 
 class FlawView(Frozen):

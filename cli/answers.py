@@ -24,6 +24,11 @@ COMMANDS = Columns(
     (("id", "command.id"), ("tenant", "command.tenant"), ("kind", "command.kind"), ("target", "command.target.id"),
      ("state", "state"), ("by", "command.proposer"), ("incident", "command.incident")),
 )  # fmt: skip
+PLANS = Columns(
+    "Plans",
+    (("id", "plan.id"), ("tenant", "plan.tenant"), ("environment", "plan.environment"), ("state", "state"),
+     ("by", "plan.proposer"), ("why", "rationale"), ("how it went", "reason")),
+)  # fmt: skip
 BILL = Columns(
     "Bill",
     (("owner", "owner"), ("direct", "direct"), ("shared", "shared"), ("idle", "idle"), ("total", "total")),

@@ -83,5 +83,7 @@ def card(value: Card) -> None:
         grid.add_row(f"[bold]{escape(section.title)}[/]", "\n".join(lines))
     for action in value.actions[:1]:
         grid.add_row("[bold]Digest[/]", action.digest)
-        grid.add_row("[bold]Answer[/]", f"opsmesh approve {action.command}\nopsmesh reject {action.command}")
+        where = "plans " if action.of == "plan" else ""
+        answers = [f"opsmesh {where}{verb} {action.command}" for verb in ("approve", "reject")]
+        grid.add_row("[bold]Answer[/]", "\n".join(answers))
     console.print(Panel(grid, title=escape(value.title), title_align="left", expand=False))

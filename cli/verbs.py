@@ -40,7 +40,9 @@ def listing(path: str, columns: Columns, *, tenant: str | None, as_json: bool, s
     """Print a list, filtered by tenant."""
     rows = call("GET", path, params={"state": state} if state else {})
     shown = [
-        row for row in _rows(rows) if tenant is None or tenant in {pick(row, "tenant"), pick(row, "command.tenant")}
+        row
+        for row in _rows(rows)
+        if tenant is None or tenant in {pick(row, f"{at}tenant") for at in ("", "command.", "plan.")}
     ]
     if as_json:
         render.as_json(shown)
@@ -102,10 +104,20 @@ def propose(  # the fields of one request
         render.card(Card.model_validate(_field(answer, "card")))
 
 
-def decide(verdict: str, command: str, digest: str | None, note: str, *, as_json: bool) -> int:
-    """Approve or reject; exit code 3 when somebody else was first."""
-    body: JsonValue = {"digest": digest or _shown_digest(command, quiet=as_json), "note": note}
-    return _told(call("POST", f"/v1/commands/{command}/{verdict}", body=body), as_json=as_json)
+def decide(verdict: str, subject: str, digest: str | None, note: str, *, as_json: bool, of: str = "commands") -> int:
+    """Approve or reject a command or, of `plans`, a plan; exit code 3 when somebody else was first."""
+    path = f"/v1/{of}/{subject}"
+    body: JsonValue = {"digest": digest or _shown_digest(path, quiet=as_json), "note": note}
+    return _told(call("POST", f"{path}/{verdict}", body=body), as_json=as_json)
+
+
+def show_plan(plan: str, *, as_json: bool) -> None:
+    """Show a plan's card."""
+    view = call("GET", f"/v1/plans/{plan}")
+    if as_json:
+        render.as_json(view)
+    else:
+        render.card(Card.model_validate(_field(view, "card")))
 
 
 def narrow(command: str, digest: str | None, note: str, arguments: Mapping[str, JsonValue], *, as_json: bool) -> int:
@@ -245,9 +257,9 @@ def _diagnosis(view: JsonValue) -> None:
                 render.console.print(f"      {sign} {pick(claim, 'text')}", markup=False)
 
 
-def _shown_digest(command: str, *, quiet: bool) -> str:
+def _shown_digest(path: str, *, quiet: bool) -> str:
     """The digest the server shows now; a person sees the card first."""
-    view = call("GET", f"/v1/commands/{command}")
+    view = call("GET", path)
     if not quiet:
         render.card(Card.model_validate(_field(view, "card")))
     return pick(view, "record.digest")

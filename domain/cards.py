@@ -28,7 +28,9 @@ class CardAction(Frozen):
     verb: Literal["approve", "reject", "narrow", "cancel", "show"]
     label: str
     command: str
+    """Id of what is answered: a command's, or a plan's where `of` says so."""
     digest: str
+    of: Literal["command", "plan"] = "command"
 
 
 class Card(Frozen):

@@ -69,7 +69,7 @@ class Plans:
 
     def settled(self, connection: Connection, record: PlanRecord, actor: PrincipalId = CLOCKWORK) -> PlanRecord:
         """Do the same within the caller's transaction, which holds the plan's lock."""
-        reason = stop_reason(record)
+        reason = record.reason or stop_reason(record)  # the first stands: what is undone later ended so because of it
         for member in to_cancel(record):
             self._steps.step(connection, member, State.CANCELLED, actor=actor, reason=f"its plan stopped: {reason}")
         now = load_plan(connection, record.plan.tenant, record.plan.id)

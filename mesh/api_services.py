@@ -37,6 +37,7 @@ from governance.principals import IssuedToken
 from governance.verification import verify
 from mesh.cards import command_card
 from mesh.composition import Mesh
+from mesh.plan_services import PlansBehind
 from mesh.submission import callers_key
 from storage.tables.knowledge import incidents as incident_rows
 from storage.tables.knowledge import index_documents
@@ -116,6 +117,7 @@ class CommandsBehind:
             card=command_card(
                 record, decision=decision, diagnosis=self.mesh.cases.diagnosis(tenant, record.command.incident),
                 verification=self.mesh.journal.verification(tenant, command),
+                plan=self.mesh.governed.plans.plan_of(command),
             ),
             decision=decision,
             approvals=store.approvals(tenant, command),
@@ -325,7 +327,8 @@ def api_services(mesh: Mesh) -> ApiServices:
     identities = IdentitiesBehind(mesh)
     return ApiServices(
         authenticator=mesh.principals, incidents=IncidentsBehind(mesh), commands=CommandsBehind(mesh),
-        proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh), switchboard=SwitchboardBehind(mesh),
+        proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh), plans=PlansBehind(mesh),
+        switchboard=SwitchboardBehind(mesh),
         freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
         health=HealthBehind(mesh),
     )  # fmt: skip

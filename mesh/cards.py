@@ -3,14 +3,15 @@
 Text from telemetry stays text: a card holds plain strings, and each surface escapes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from domain.cards import Card, CardAction, CardFact, CardSection
 from domain.changes import ResourceChange
-from domain.commands import CommandRecord, Prediction, Quantity, State
+from domain.commands import Command, CommandRecord, Prediction, Quantity, State
 from domain.decisions import Decision
 from domain.evidence import Diagnosis
 from domain.outcomes import Verification
+from domain.plans import PlanRecord, PlanState
 
 _QUANTITIES: tuple[tuple[str, str, str], ...] = (
     ("slo_attainment", "SLO attainment", "+.2%"),
@@ -27,8 +28,9 @@ def command_card(
     diagnosis: Diagnosis | None = None,
     decision: Decision | None = None,
     verification: Verification | None = None,
+    plan: str | None = None,
 ) -> Card:
-    """Return the card of one command."""
+    """Return the card of one command; one that belongs to a plan is answered there."""
     command = record.command
     sections = [CardSection(title="Why", lines=tuple(line for line in command.rationale.splitlines() if line))]
     if diagnosis is not None and diagnosis.hypotheses:
@@ -41,7 +43,9 @@ def command_card(
         sections.append(CardSection(title=f"Policy says {decision.effect}", lines=decision.reasons))
     if verification is not None:
         sections.append(verification_section(verification))
-    waiting = record.state is State.AWAITING_APPROVAL
+    if plan is not None:
+        sections.append(CardSection(title="Part of", lines=(f"plan {plan}: opsmesh plans show {plan}",)))
+    waiting = record.state is State.AWAITING_APPROVAL and plan is None
     verbs: tuple[tuple[str, str], ...] = (
         (("approve", "Approve"), ("reject", "Reject"), ("narrow", "Narrow")) if waiting else ()
     )
@@ -59,6 +63,53 @@ def command_card(
         ),
         expires_at=command.expires_at,
     )
+
+
+def plan_card(record: PlanRecord, decisions: Sequence[Decision | None]) -> Card:
+    """Return the card of a change plan: its commands in order, what policy said, and how it is taken back."""
+    plan, members = record.plan, [member.command for member in record.members]
+    stays = [i for i in range(len(members)) if i not in plan.compensate_in]
+    undo = [f"{i + 1}. {_member_line(members[i])}" for i in plan.compensate_in]
+    undo += [f"stays: {i + 1}. {_member_line(members[i])}" for i in stays]
+    said = [f"{n}. {d.effect}: {'; '.join(d.reasons)}" for n, d in enumerate(decisions, start=1) if d is not None]
+    until = min((d.ask.expires_at for d in decisions if d is not None and d.ask is not None), default=None)
+    clocks = [CardFact(label="runs between", value=f"{plan.window_start:%F %T} and {plan.window_end:%F %T} UTC")]
+    if until is not None:
+        clocks.append(CardFact(label="answer by", value=f"{until:%F %T} UTC"))
+    verbs = (("approve", "Approve all"), ("reject", "Reject all"))
+    waiting = record.standing is PlanState.AWAITING_APPROVAL
+    return Card(
+        title=f"plan of {len(members)} commands in {plan.tenant}/{plan.environment}",
+        severity="error",
+        state=record.standing,
+        summary=record.reason or f"proposed by {plan.proposer}",
+        sections=(
+            CardSection(title="Why", lines=tuple(line for line in record.rationale.splitlines() if line)),
+            CardSection(title="In order", lines=tuple(_numbered(record))),
+            CardSection(title="If one ends otherwise", lines=tuple(undo)),
+            CardSection(title="Policy says", lines=tuple(said)),
+            CardSection(title="Clocks", facts=tuple(clocks)),
+        ),
+        preview=tuple(change for command in members for change in command.preview),
+        actions=tuple(
+            CardAction.model_validate(
+                {"verb": verb, "label": label, "command": plan.id, "digest": record.digest, "of": "plan"}
+            )
+            for verb, label in verbs
+            if waiting
+        ),
+        expires_at=plan.window_end,
+    )
+
+
+def _numbered(record: PlanRecord) -> Iterator[str]:
+    for number, member in enumerate(record.members, start=1):
+        yield f"{number}. {_member_line(member.command)}: {member.state}"
+        yield from (f"   {change_line(change)}" for change in member.command.preview)
+
+
+def _member_line(command: Command) -> str:
+    return f"{command.kind} on {command.target.address}"
 
 
 def change_line(change: ResourceChange) -> str:

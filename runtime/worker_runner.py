@@ -8,7 +8,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.catalogue import FindingRaised, FindingResolved
 from domain.commands import Proposal
@@ -16,6 +16,7 @@ from domain.errors import OpsmeshError, Unavailable
 from domain.events import Dimensions, IncomingEvent
 from domain.findings import Act, Finding, FindingRecord
 from domain.ids import EnvironmentId, EvidenceId
+from domain.plans import PlanWindow
 from runtime import state
 from runtime.documents import Documents, Place
 from runtime.parts import RuntimeParts
@@ -25,6 +26,8 @@ from runtime.workers import WORKERS
 
 FINDINGS = Documents("finding", FindingRecord)
 SOURCE = "/runtime/workers"
+PLAN_WINDOW = timedelta(hours=8)
+"""A shift: whoever approves a plan is still there when it ends."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -83,15 +86,19 @@ class WorkerRunner:
         self._write(record, now)
 
     async def _propose(self, record: FindingRecord) -> FindingRecord:
-        places: list[str] = []
+        acts = [_proposal(record, act) for act in record.finding.acts]
+        key = f"{record.finding.id}.{record.first_seen:%Y%m%dT%H%M%S}"
         try:
-            for number, act in enumerate(record.finding.acts):
-                key = f"{record.finding.id}.{record.first_seen:%Y%m%dT%H%M%S}.{number}"
-                places.append(await self.proposals.propose(_proposal(record, act), idempotency_key=key))
+            if len(acts) == 1:
+                place = await self.proposals.propose(acts[0], idempotency_key=f"{key}.0")
+            else:
+                now = self.parts.clock.now()
+                window = PlanWindow(start=now, end=now + PLAN_WINDOW)
+                place = await self.proposals.propose_plan(acts, window=window, compensate_in=None, idempotency_key=key)
         except OpsmeshError as error:
             _LOG.warning("%s cannot be proposed: %s", record.finding.id, error)
             return record.model_copy(update={"held": str(error)})
-        return record.model_copy(update={"proposed": tuple(places), "held": ""})
+        return record.model_copy(update={"proposed": (place,), "held": ""})
 
     def _write(self, record: FindingRecord, now: datetime) -> None:
         place = Place(environment=record.finding.environment, tenant=record.finding.tenant)

@@ -1,10 +1,11 @@
 """The routes of version 1, one file per thing."""
 
-from api.v1 import commands, freezes, incidents, kill_switches, principals, records
+from api.v1 import commands, freezes, incidents, kill_switches, plans, principals, records
 
 ROUTERS = (
     incidents.router,
     commands.router,
+    plans.router,
     kill_switches.router,
     freezes.router,
     principals.router,

@@ -2,13 +2,14 @@
 
 import typer
 
-from cli.groups import audit, cost, evals, index, principal, replay
+from cli.groups import audit, cost, evals, index, plans, principal, replay
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
     ("cost", cost.group),
     ("evals", evals.group),
     ("index", index.group),
+    ("plans", plans.group),
     ("principal", principal.group),
     ("replay", replay.group),
 )

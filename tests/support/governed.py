@@ -33,16 +33,19 @@ class Crash(BaseException):
 
 @dataclass
 class Points:
-    """Crash points of a test: dies at the armed one, remembers all it met."""
+    """Crash points of a test: dies at the armed one the n-th time, remembers all it met."""
 
     armed: str = ""
+    nth: int = 1
     met: list[str] = field(default_factory=list)
 
     def reach(self, point: str, **context: str) -> None:
         self.met.append(point)
         if point == self.armed:
-            self.armed = ""
-            raise Crash(point)
+            self.nth -= 1
+            if self.nth == 0:
+                self.armed, self.nth = "", 1
+                raise Crash(point)
 
 
 def person(name: str, *roles: str, tenant: str = "acme", kind: str = "person", **more: object) -> Principal:

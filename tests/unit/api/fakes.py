@@ -7,7 +7,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import build_app
-from api.ports import ApiServices, Click
+from api.ports import ApiServices, Click, PlanClick
 from api.views import (
     AuditView,
     CommandRequest,
@@ -16,16 +16,18 @@ from api.views import (
     FreezeView,
     IncidentView,
     KillSwitchRequest,
+    PlanView,
     Proposed,
     TokenView,
 )
 from domain.base import digest_of
 from domain.cards import Card
 from domain.commands import CommandRecord, State
-from domain.decisions import DecideResult, Freeze, KillSwitch
+from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
 from domain.errors import Conflict, NotFound, Unauthenticated
 from domain.incidents import Incident
 from domain.outcomes import Lesson
+from domain.plans import ChangePlan, PlanRecord, PlanState
 from domain.principals import EventSourceKey, Principal, Reach, RoleGrant
 from tests.unit.governance.policy_goldens import command
 
@@ -96,6 +98,18 @@ def lesson(name: str, tenant: str) -> Lesson:
     )
 
 
+def plan(name: str, tenant: str) -> PlanRecord:
+    member = record(f"step-{tenant}", tenant)
+    body = ChangePlan(
+        id=name, tenant=tenant, environment="prod", proposer="dana", commands=(member.command.id,),
+        digests=(member.digest,), window_start=AT, window_end=AT + timedelta(hours=1), compensate_in=(0,),
+    )  # fmt: skip
+    return PlanRecord(
+        plan=body, digest=body.digest, state="AWAITING_APPROVAL", version=1, updated_at=AT,
+        rationale=f"secret of {tenant}", members=(member,),
+    )  # fmt: skip
+
+
 CARD = Card(title="roll back", severity="warning", state="AWAITING_APPROVAL", summary="")
 
 
@@ -107,6 +121,7 @@ class World:
         self.calls: list[tuple[object, ...]] = []
         self.incidents_ = {i.id: i for i in (incident("inc-acme", "acme"), incident("inc-globex", "globex"))}
         self.records = {r.command.id: r for r in (record("cmd-acme", "acme"), record("cmd-globex", "globex"))}
+        self.plans_ = {p.plan.id: p for p in (plan("plan-acme", "acme"), plan("plan-globex", "globex"))}
         self.switches = [switch("tenant", "globex"), switch("command", "cmd-globex"), switch("kind", "node.drain")]
         self.freezes_ = {"frz-globex": freeze("globex"), "frz-acme": freeze("acme")}
         self.people = {person.id: person for person in PEOPLE}
@@ -197,6 +212,29 @@ class Deciding:
     def _done(self, click: Click, what: str) -> DecideResult:
         self._world.calls.append((what, click.who.id, click.command, click.digest))
         return DecideResult(command=click.command, won=True, state=what, decided_by=click.who.id, message="")
+
+
+class Plans:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def list(self, reach: Reach, *, states: Sequence[PlanState], limit: int) -> Sequence[PlanRecord]:
+        found = self._world.plans_.values()
+        return [p for p in found if self._world.sees(reach, p.plan.tenant, p.plan.environment)][:limit]
+
+    def find(self, reach: Reach, plan: str) -> PlanRecord:
+        found = self._world.plans_.get(plan)
+        if found is None or not self._world.sees(reach, found.plan.tenant, found.plan.environment):
+            raise NotFound(f"no plan {plan}")
+        return found
+
+    def view(self, reach: Reach, plan: str) -> PlanView:
+        return PlanView(record=self.find(reach, plan), card=CARD)
+
+    async def decide(self, click: PlanClick, verdict: str) -> PlanDecideResult:
+        plan = click.record.plan.id
+        self._world.calls.append((verdict, click.who.id, plan, click.digest))
+        return PlanDecideResult(plan=plan, won=True, state=verdict, decided_by=click.who.id, message="")
 
 
 class Switchboard:
@@ -306,6 +344,7 @@ def services(world: World) -> ApiServices:
         commands=Commands(world),
         proposing=Proposing(world),
         deciding=Deciding(world),
+        plans=Plans(world),
         switchboard=Switchboard(world),
         freezes=Freezes(world),
         identities=Identities(world),

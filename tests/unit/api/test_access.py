@@ -34,6 +34,7 @@ class Case(NamedTuple):
 
 INCIDENTS = ("inc-acme", "inc-globex", "inc-nowhere")
 COMMANDS = ("cmd-acme", "cmd-globex", "cmd-nowhere")
+PLANS = ("plan-acme", "plan-globex", "plan-nowhere")
 PEOPLE = ("guest", "stranger", "missing")
 CASES = (
     Case("get /v1/incidents", "/v1/incidents", change=False),
@@ -47,6 +48,10 @@ CASES = (
     Case(
         "post /v1/commands/{command}/narrow", "/v1/commands/{thing}/narrow", COMMANDS, {**CLICK, "arguments": {"a": 1}}
     ),
+    Case("get /v1/plans", "/v1/plans", change=False),
+    Case("get /v1/plans/{plan}", "/v1/plans/{thing}", PLANS, change=False),
+    Case("post /v1/plans/{plan}/approve", "/v1/plans/{thing}/approve", PLANS, CLICK),
+    Case("post /v1/plans/{plan}/reject", "/v1/plans/{thing}/reject", PLANS, CLICK),
     Case("get /v1/kill-switches", "/v1/kill-switches", change=False),
     Case("post /v1/kill-switches", "/v1/kill-switches", body={"scope": "tenant", "value": "{tenant}", "reason": "x"}),
     Case(

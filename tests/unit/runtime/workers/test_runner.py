@@ -107,6 +107,16 @@ async def test_a_worker_that_cannot_look_resolves_nothing(bench, runner, worker)
     assert [r.status for r in kept(bench)] == ["open"]
 
 
+async def test_several_acts_are_one_plan(bench, runner, worker):
+    (act,) = worker.found[0].acts
+    worker.found = (finding(acts=(act, act)),)
+    await runner.turn()
+    await later(bench, runner)
+    assert bench.proposals.taken == {}
+    assert [[p.kind for p in plan] for plan in bench.proposals.plans.values()] == [["service.scale", "service.scale"]]
+    assert kept(bench)[0].proposed == tuple(f"/plans/{key}" for key in bench.proposals.plans)
+
+
 async def test_what_cannot_be_proposed_now_is_tried_again(bench, runner, monkeypatch):
     async def refuse(proposal, *, idempotency_key):
         raise Refused("it burns", reason="held")
