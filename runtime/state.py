@@ -99,6 +99,19 @@ def history(connection: Connection, environment: EnvironmentId, *, limit: int) -
     return [(DesiredState.model_validate(row.document), row.actor) for row in rows]
 
 
+def versions(connection: Connection, environment: EnvironmentId, *, after: int, limit: int = 200) -> list[Version]:
+    """Return the versions that follow the one given, oldest first."""
+    rows = connection.execute(
+        select(desired_versions.c.document, desired_versions.c.idempotency_key, desired_versions.c.at)
+        .where(desired_versions.c.environment == environment, desired_versions.c.version > after)
+        .order_by(desired_versions.c.version)
+        .limit(limit)
+    )
+    return [
+        Version(desired=DesiredState.model_validate(row.document), key=row.idempotency_key, at=row.at) for row in rows
+    ]
+
+
 def names(connection: Connection) -> list[EnvironmentId]:
     """Return every environment."""
     rows = connection.execute(select(environments.c.environment).order_by(environments.c.environment))

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from domain.command_kinds import CommandKind
 from runtime.parts import RuntimeParts
 from runtime.ports import Operator, Turn
-from runtime.services import compliance
+from runtime.services import compliance, cost
 
 
 def no_operators(parts: RuntimeParts) -> Mapping[CommandKind, Operator]:
@@ -30,4 +30,7 @@ class ServiceRow:
     turn: Callable[[RuntimeParts], Turn] | None = None
 
 
-SERVICES: tuple[ServiceRow, ...] = (ServiceRow("compliance", compliance.router),)
+SERVICES: tuple[ServiceRow, ...] = (
+    ServiceRow("compliance", compliance.router),
+    ServiceRow("cost", cost.router, turn=cost.CostService),
+)
