@@ -87,17 +87,17 @@ class CommandSpec:
 
 
 _ROWS: tuple[CommandSpec, ...] = (
-    CommandSpec("service.scale", a.ServiceScale, ("sre", "person"), "scale", "inverse", "low"),
-    CommandSpec("service.resize", a.ServiceResize, ("sre", "cost", "person"), "resize", "inverse"),
+    CommandSpec("service.scale", a.ServiceScale, ("sre", "cost_anomaly", "person"), "scale", "inverse", "low"),
+    CommandSpec("service.resize", a.ServiceResize, ("sre", "cost", "cost_anomaly", "person"), "resize", "inverse"),
     CommandSpec("service.rollback", a.ServiceRollback, ("sre", "person"), "rollback", "inverse"),
     CommandSpec("service.restart", a.ServiceRestart, ("sre", "person"), "restart", "harmless", "low"),
     CommandSpec("service.configure", a.ServiceConfigure, ("sre", "person"), "configure", "inverse"),
     CommandSpec("service.relocate", a.ServiceRelocate, ("cost", "person"), "relocate", "inverse", "high"),
-    CommandSpec("service.schedule", a.ServiceSchedule, ("cost", "person"), "schedule", "inverse"),
+    CommandSpec("service.schedule", a.ServiceSchedule, ("cost", "cost_anomaly", "person"), "schedule", "inverse"),
     CommandSpec(
         "scaling_policy.update",
         a.ScalingPolicyUpdate,
-        ("sre", "capacity", "cost", "capacity_forecast", "person"),
+        ("sre", "capacity", "cost", "capacity_forecast", "cost_anomaly", "person"),
         "scaling_policy",
         "inverse",
         "low",
@@ -105,7 +105,14 @@ _ROWS: tuple[CommandSpec, ...] = (
     CommandSpec(
         "node_pool.scale", a.NodePoolScale, ("capacity", "capacity_forecast", "person"), "node_pool", "inverse"
     ),
-    CommandSpec("node_pool.change_sku", a.NodePoolChangeSku, ("cost", "person"), "node_pool_sku", "inverse", "high"),
+    CommandSpec(
+        "node_pool.change_sku",
+        a.NodePoolChangeSku,
+        ("cost", "cost_anomaly", "person"),
+        "node_pool_sku",
+        "inverse",
+        "high",
+    ),
     CommandSpec("node.drain", a.NodeDrain, ("sre", "person"), "drain", "inverse"),
     CommandSpec("traffic.shift", a.TrafficShift, ("sre", "person"), "traffic_shift", "inverse"),
     CommandSpec("traffic_policy.apply", a.TrafficPolicyApply, ("person",), "traffic_policy", "inverse"),
@@ -144,7 +151,7 @@ _ROWS: tuple[CommandSpec, ...] = (
     CommandSpec(
         "ticket.open",
         a.TicketOpen,
-        ("sre", "capacity", "cost", "resilience", "drift", "person"),
+        ("sre", "capacity", "cost", "resilience", "drift", "cost_anomaly", "person"),
         "ticket",
         "harmless",
         "low",

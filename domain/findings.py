@@ -78,5 +78,15 @@ class Ownership(Frozen):
     proposes: Proposer
 
 
-OWNERS: tuple[Ownership, ...] = ()
+OWNERS: tuple[Ownership, ...] = (
+    Ownership(kind="cost.usage", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.price", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.capacity", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.right_sizing", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.scaling", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.cheaper_sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.idle", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(kind="cost.schedule", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+)
 OWNER_OF: dict[str, Ownership] = {row.kind: row for row in OWNERS}

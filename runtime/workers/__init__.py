@@ -4,5 +4,6 @@ A worker reads through ports and services and returns findings; it cannot act. A
 """
 
 from runtime.worker import Worker
+from runtime.workers.cost_anomaly import CostAnomalyWorker
 
-WORKERS: tuple[Worker, ...] = ()
+WORKERS: tuple[Worker, ...] = (CostAnomalyWorker(),)
