@@ -93,7 +93,7 @@ def write_by_hand(world: World, path: tuple[str, ...], after: JsonValue, actor: 
         case "data_stores":
             _set_store(world, name, state.data_stores[name], actor)
         case _:
-            _set_tenant(world, name, state.tenants[name])
+            _set_tenant(world, name, state.tenants[name], actor)
     return before
 
 
@@ -103,7 +103,8 @@ def set_service(world: World, service: str, wanted: ServiceState, actor: str) ->
     columns = world.layout.columns(service)
     world.live.set(service, wanted)
     if wanted.version != before.version:
-        _roll_out(world, service, before.version, wanted.version, actor)
+        _roll_out(world, service, before.version, wanted, actor)
+    _set_traffic(world, service, before, wanted, actor)
     if (wanted.cpu_millicores, wanted.memory_mib) != (before.cpu_millicores, before.memory_mib):
         world.cluster.restart(columns, world.elapsed_s)
         _fresh_processes(world, columns)
@@ -118,9 +119,6 @@ def set_service(world: World, service: str, wanted: ServiceState, actor: str) ->
     if wanted.scaling != before.scaling:
         was, now = _json(before.scaling), _json(wanted.scaling)
         world.note(f"service/{service}", "policy", was, now, actor, f"{service} scaling policy changed")
-    if wanted.traffic != before.traffic:
-        was, now = before.traffic.model_dump(mode="json"), wanted.traffic.model_dump(mode="json")
-        world.note(f"service/{service}", "policy", was, now, actor, f"{service} traffic policy changed")
     _set_rules(world, service, before, wanted, actor)
 
 
@@ -133,22 +131,47 @@ def _set_rules(world: World, service: str, before: ServiceState, wanted: Service
     if wanted.ingress_from != before.ingress_from:
         was, now = list[JsonValue](before.ingress_from), list[JsonValue](wanted.ingress_from)
         world.note(f"service/{service}", "policy", was, now, actor, f"{service} ingress rules changed")
+    if wanted.pod != before.pod:
+        was, now = before.pod.model_dump(mode="json"), wanted.pod.model_dump(mode="json")
+        world.note(f"service/{service}", "policy", was, now, actor, f"{service} pod security changed")
+    if wanted.serves_tls != before.serves_tls:
+        text = f"{service} TLS {'on' if wanted.serves_tls else 'off'}"
+        world.note(f"service/{service}", "policy", before.serves_tls, wanted.serves_tls, actor, text)
     if wanted.zone_spread != before.zone_spread:
         world.cluster.set_spread(columns, spread=wanted.zone_spread)
         text = f"{service} zone spread {'on' if wanted.zone_spread else 'off'}"
         world.note(f"service/{service}", "policy", before.zone_spread, wanted.zone_spread, actor, text)
 
 
+def _set_traffic(world: World, service: str, before: ServiceState, wanted: ServiceState, actor: str) -> None:
+    spec = world.layout.services[world.layout.service_index[service]]
+    if (wanted.traffic, wanted.split) != (before.traffic, before.split):
+        startup_s = spec.startup_s * world.spec.laws.startup_factor
+        world.traffic.set(service, wanted, world.elapsed_s, startup_s)
+    if wanted.split != before.split:
+        was, now = (None if s is None else s.model_dump(mode="json") for s in (before.split, wanted.split))
+        text = f"{service} split between versions changed"
+        world.note(f"service/{service}", "policy", was, now, actor, text)
+    if wanted.traffic != before.traffic:
+        was, now = before.traffic.model_dump(mode="json"), wanted.traffic.model_dump(mode="json")
+        world.note(f"service/{service}", "policy", was, now, actor, f"{service} traffic policy changed")
+
+
 def _json(policy: ScalingPolicy | RunHours | None) -> JsonValue:
     return None if policy is None else policy.model_dump(mode="json")
 
 
-def _roll_out(world: World, service: str, before: str, after: str, actor: str) -> None:
-    spec = world.layout.services[world.layout.service_index[service]]
-    lasts = ROLLOUT_WAVES * spec.startup_s * world.spec.laws.startup_factor
+def _roll_out(world: World, service: str, before: str, wanted: ServiceState, actor: str) -> None:
+    """Replace replicas in waves; where the version is up beside the other one, requests are led there at once."""
+    spec, after = world.layout.services[world.layout.service_index[service]], wanted.version
+    columns = world.layout.columns(service)
+    warm = world.traffic.splits.swap(service, before, wanted, world.elapsed_s, world.state.leaked_mib[columns].copy())
+    lasts = 0.0 if warm is not None else ROLLOUT_WAVES * spec.startup_s * world.spec.laws.startup_factor
     world.live.rollouts[service] = Rollout(before, after, world.elapsed_s, world.elapsed_s + lasts)
     world.crashes.watch(world.live, service, world.elapsed_s, lasts / ROLLOUT_WAVES)
-    _fresh_processes(world, world.layout.columns(service))
+    _fresh_processes(world, columns)
+    if warm is not None:
+        world.state.leaked_mib[columns] = warm
     world.note(f"service/{service}", "deployment", before, after, actor, f"{service} {before} -> {after}")
     for phase, at_s in (("started", world.elapsed_s), ("finished", world.elapsed_s + lasts)):
         world.journal.emit(
@@ -196,15 +219,19 @@ def _fresh_processes(world: World, columns: list[int]) -> None:
     world.live.renew(columns)
 
 
-def _set_tenant(world: World, tenant: str, wanted: TenantState) -> bool:
+def _set_tenant(world: World, tenant: str, wanted: TenantState, actor: str = "platform") -> bool:
     column = world.tenant_column(tenant)
-    rate = np.inf if wanted.rate_limit_rps is None else wanted.rate_limit_rps
-    if world.throttle_rps[column] == rate:
+    before = world.environment_state().tenants[tenant]
+    if wanted == before:
         return False
-    before = world.throttle_rps[column]
-    world.throttle_rps[column] = rate
-    was = None if np.isinf(before) else float(before)
-    world.note(f"tenant/{tenant}", "policy", was, wanted.rate_limit_rps, "platform", f"{tenant} ingress limit")
+    world.tenants[tenant] = wanted
+    world.throttle_rps[column] = np.inf if wanted.rate_limit_rps is None else wanted.rate_limit_rps
+    old, new = before.model_dump(mode="json"), wanted.model_dump(mode="json")
+    for key in old:
+        if old[key] != new[key]:
+            text = f"{tenant} {'ingress limit' if key == 'rate_limit_rps' else key.replace('_', ' ')}"
+            was, now = (None, None) if key == "packs" else (old[key], new[key])
+            world.note(f"tenant/{tenant}", "policy", was, now, actor, text)
     return True
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from domain.desired import ServiceState
 from domain.policies import ScalingPolicy
+from runtime.simulator.add_ons import REREFERENCE_S, fold
 from runtime.simulator.layout import Layout
 from runtime.simulator.plant import EDGE_FIELDS, Plant
 from runtime.simulator.queueing import Floats
@@ -20,8 +21,6 @@ Scaling = tuple[Floats, Floats, Floats, Floats, Floats]
 """(enabled, target utilisation, minimum, maximum, stabilisation seconds) per workload."""
 # A rolling update replaces a quarter of the replicas at a time (Deployment default): four waves of one start-up each.
 ROLLOUT_WAVES = 4
-# Hit ratio by time to live follows ttl / (ttl + mean re-reference time); this is that time for all caches here.
-REREFERENCE_S = 30.0
 # The kubelet's longest back-off: a version that exits by itself spends it between two lives, once it has for a while.
 BACKOFF_S = 300.0
 # Debug logging costs about a third of a small request's CPU (order of published logging benchmarks).
@@ -130,6 +129,7 @@ class Live:
             state, columns = self.services[service], self.layout.columns(service)
             self._version(plant, service, columns, now_s)
             self._settings(plant, service, state, columns)
+            fold(plant, self.layout, self.layout.services[self.layout.service_index[service]], state)
         for group in self.modifiers.values():
             for change in group:
                 array: Floats = getattr(plant, change.field)

@@ -3,6 +3,7 @@
 They see requests, failures and slow answers only, as a real platform does; they never see what is wrong.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,7 +79,7 @@ class Sensors:
         """(windows, requests | failed | slow, services) exponential means."""
         self._target = np.array([s.slo.availability_target for s in layout.services])
         self._budget = np.array([1.0 - self._target, np.full(size, SLOW_BUDGET)])
-        own = np.array([not s.external for s in layout.services])
+        self._own = own = np.array([not s.external for s in layout.services])
         bounds = np.array([
             np.maximum(ERROR_GATE, FAST_BURN * (1.0 - self._target)), np.full(size, SLOW_GATE),
             np.full(size, AVAILABILITY_GATE), np.full(size, FAST_BURN),
@@ -86,6 +87,12 @@ class Sensors:
         # Somebody else's services are watched by somebody else.
         self._gates = _Gates(np.where(own, bounds, np.inf), step_s)
         self._age_s, self._step_s = 0.0, step_s
+
+    def leave_burn(self, services: Iterable[str]) -> None:
+        """Burn rates of these services, and of these only, are watched by rules of their own."""
+        own = [self.layout.service_index[name] for name in services]
+        self._gates.bounds[_BURN] = np.where(self._own, FAST_BURN, np.inf)
+        self._gates.bounds[_BURN, own] = np.inf
 
     def observe(self, readings: Readings, ready: Floats, desired: Floats) -> list[Finding]:
         """Findings of this step."""

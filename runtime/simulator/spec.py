@@ -75,6 +75,8 @@ class ServiceSpec(Frozen):
     timeout_ms: float = 2000.0
     retries: int = 2
     cache_hit: float = 0.0
+    cacheable_share: float = Field(ge=0, le=1, default=0.3)
+    """Share of its users' requests that an edge cache may answer: what many read alike and may be a little old."""
     cache_fill_requests: float = 60_000.0
     """Requests per region that warm a cold cache to 63 %."""
     startup_s: float = 30.0

@@ -14,9 +14,11 @@ from pydantic import JsonValue
 from domain.catalogue import CertificateExpiring, ScalingChanged
 from domain.desired import DataStoreState, EnvironmentState, NodePoolState, TenantState
 from domain.errors import Invalid
+from runtime.simulator.add_ons import AddOns
 from runtime.simulator.autoscaling import Autoscaler
 from runtime.simulator.backups import Backups
 from runtime.simulator.billing import Billing
+from runtime.simulator.burn_rules import BurnRules
 from runtime.simulator.cluster import Cluster
 from runtime.simulator.crashes import Crashes
 from runtime.simulator.demand import Demand
@@ -34,6 +36,7 @@ from runtime.simulator.prepared import Prepared
 from runtime.simulator.queueing import Floats
 from runtime.simulator.sensors import Sensors
 from runtime.simulator.spec import WorldSpec
+from runtime.simulator.traffic import Traffic
 
 SOURCE = "/runtime"
 # Clients with open connections go on for a while; nearly all requests here come over new or renewed ones.
@@ -79,8 +82,13 @@ class World:
         )  # fmt: skip
         self.gauges = Gauges()
         self.crashes = Crashes(seed)
+        self.traffic = Traffic(self.layout)
         self.journal = Journal(spec.environment)
         self.sensors = Sensors(self.layout, float(spec.step_s))
+        self.burn_rules = BurnRules(self.layout, float(spec.step_s))
+        self.add_ons = AddOns(self.layout)
+        self.tenants: dict[str, TenantState] = {}
+        """What each tenant was last told to be; of it only the throttle acts on anything here."""
         self.node_pools = {p.id: NodePoolState(node_count=p.node_count, sku=p.sku) for p in spec.node_pools}
         self.billing = Billing(self.layout, spec.start, seed)
         self.billing.price(self.node_pools)
@@ -128,14 +136,21 @@ class World:
         if self.elapsed_s >= self._next_certificate_s:
             self.check_certificates()
         self.cluster.step(self.elapsed_s)
+        if steered := self.traffic.steers(self.live):
+            self._direct()
         if self.live.dirty:
             self.refresh()
         self.state.ready = np.where(self.external, self.cluster.desired, self.cluster.ready)
         exits = self.crashes.step(self.live, self.elapsed_s, self.state.ready)
         self.plant.pool_cores = np.maximum(self.cluster.pool_cores.sum(axis=1), 1.0)
         demand = self.demand.at(self.now, self.share, self.throttle_rps)
+        demand = self.add_ons.admit(demand, float(self.spec.step_s))
+        if steered:
+            demand = self.traffic.admit(self.live, self.plant, self.state, self.demand, demand, self.history)
         readings = advance(self.plant, self.state, demand, float(self.spec.step_s), self.prepared)
         self._answer_clients(readings)
+        if steered:
+            self.traffic.observe(self.live, self.plant, readings, self.history.count)
         for column in np.flatnonzero(readings.oom) if readings.oom.any() else ():
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
@@ -145,6 +160,10 @@ class World:
             self._next_scaling_s += self.spec.laws.autoscaler_interval_s
             self._autoscale(readings.cpu_cores)
         self._watch(readings)
+
+    def _direct(self) -> None:
+        """Let traffic policies lead requests where they shall go."""
+        self.traffic.direct(self.live, self.plant, self.demand, self.state, self.cluster.desired, self.elapsed_s)
 
     def _keep_books(self, readings: Readings) -> None:
         """Meter what ran, take the backups that are due, store the step."""
@@ -158,7 +177,8 @@ class World:
 
     def _watch(self, readings: Readings) -> None:
         """Tell what the platform's own detectors find."""
-        for finding in self.sensors.observe(readings, self.state.ready, self.cluster.desired):
+        found = self.sensors.observe(readings, self.state.ready, self.cluster.desired)
+        for finding in (*found, *self.burn_rules.observe(readings)):
             service = self.layout.services[finding.service]
             self.journal.emit(
                 tenant=service.tenant, source=f"{SOURCE}/health", kind=finding.kind, subject=f"service/{service.id}",
@@ -192,6 +212,9 @@ class World:
         self.plant.pool_cores = pools
         self.share = self.live.entry_share()
         self.scaling = self.live.scaling()
+        self.add_ons.follow(self.live.services)
+        self.burn_rules.follow(self.live.services)
+        self.sensors.leave_burn(self.burn_rules.services)
         self.cluster.cores = self.plant.cores.copy()
 
     def note(  # the change feed's own fields
@@ -274,7 +297,10 @@ class World:
             services=dict(self.live.services),
             node_pools=dict(self.node_pools),
             data_stores=dict(self.data_stores),
-            tenants={t: TenantState(rate_limit_rps=rate) for t, rate in limits.items()},
+            tenants={
+                t: self.tenants.get(t, TenantState()).model_copy(update={"rate_limit_rps": rate})
+                for t, rate in limits.items()
+            },
         )
 
     def tenant_column(self, tenant: str) -> int:
