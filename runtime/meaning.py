@@ -54,6 +54,8 @@ def meaning_of(patches: Sequence[Patch], state: EnvironmentState, at: datetime) 
 def _row(patch: Patch) -> tuple[CommandKind, Build]:
     temporary = patch.override_until is not None
     shape = (patch.path[0], *patch.path[2:])
+    if shape == _INTENT and not temporary and patch.value in _INTENTS:
+        return _INTENTS[str(patch.value)], _named
     for kind, pattern, override, build in _ROWS:
         fits = len(pattern) == len(shape) and all(p in {"*", s} for p, s in zip(pattern, shape, strict=True))
         if fits and override == temporary:
@@ -66,6 +68,10 @@ def _field(name: str) -> Build:
         return {"service": patch.path[1], name: patch.value}
 
     return build
+
+
+def _named(patch: Patch, _at: datetime) -> Arguments:
+    return {"service": patch.path[1]}
 
 
 def _config(patch: Patch, _at: datetime) -> Arguments:
@@ -113,6 +119,14 @@ _ROWS: tuple[tuple[CommandKind, tuple[str, ...], bool, Build], ...] = (
 )
 
 
+_INTENT = ("services", "traffic", "release", "intent")
+_INTENTS: dict[str, CommandKind] = {
+    "promote": "release.promote",
+    "pause": "release.pause",
+    "run": "release.resume",
+    "abort": "release.abort",
+}
+"""What is wanted of a release is one field, and each of its values another command."""
 _TARGETS: dict[CommandKind, tuple[EntityKind, str]] = {
     "service.restart": ("service", "service"),
     "region.failover": ("region", "from_region"),

@@ -9,6 +9,7 @@ from typing import TypeVar
 from domain.errors import Unavailable
 from runtime.bills.ports import Billing
 from runtime.trust.ports import CertificatePlane, CredentialPlane
+from runtime.ports import TrafficPlane
 from runtime.stores.ports import DataPlane
 
 P = TypeVar("P")
@@ -24,6 +25,8 @@ class Planes:
     """Where certificates lie, and the listeners that serve them."""
     credentials: CredentialPlane | None = None
     """Where logins are kept and tried."""
+    traffic: TrafficPlane | None = None
+    """What each of two versions of a service does."""
     stores: DataPlane | None = None
     """Tenants' data, its log, its standby copies."""
 

@@ -16,6 +16,7 @@ from domain.ids import EnvironmentId, TenantId
 from domain.plans import PlanWindow
 from domain.ports import SpanReader, TelemetryReader
 from domain.principals import EventSourceKey, Principal
+from domain.releases import VersionReading
 from domain.runtime_api import OperationRecord, Progress
 from domain.topology import Topology
 from runtime.meaning import Meaning
@@ -121,6 +122,16 @@ class Tell(Protocol):
 
     def tell(self, tenant: TenantId, event: IncomingEvent) -> None:
         """Take one event. The same id again is a duplicate and changes nothing."""
+        ...
+
+
+class TrafficPlane(Protocol):
+    """What is measured where requests are led to versions: at proxies, in traces, from replicas."""
+
+    async def versions(
+        self, environment: EnvironmentId, service: str, start: datetime, end: datetime
+    ) -> tuple[VersionReading, ...]:
+        """Return what each version of a service did over [start, end), while it had a second one. NotFound as usual."""
         ...
 
 

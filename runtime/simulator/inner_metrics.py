@@ -9,6 +9,7 @@ from domain.evidence import SignalKind
 from runtime.simulator.flow import Ints
 from runtime.simulator.queueing import Floats
 from runtime.simulator.spec import ServiceSpec
+from runtime.simulator.traffic import PRIORITIES
 from runtime.simulator.world import World
 
 Row = tuple[str, SignalKind, str, str, Floats]
@@ -34,7 +35,17 @@ def inner_rows(world: World, service: ServiceSpec, steps: Ints) -> list[Row]:
         rows.append(
             ("oldest_transaction_s", "other", "s", "max", _told(world, "transaction", age, steps, columns[0], 0.6))
         )
-    return rows
+    return rows + _turned_away(world, steps, columns)
+
+
+def _turned_away(world: World, steps: Ints, columns: list[int]) -> list[Row]:
+    """Requests per second that a limit turned away, by priority; only where there is one that ever did."""
+    found: list[Row] = []
+    for priority in PRIORITIES:
+        values = world.history.rarely(f"turned_away_{priority}", steps, columns).sum(axis=1)
+        if values.any():
+            found.append((f"turned_away_{priority}", "traffic", "1/s", "avg", values))
+    return found
 
 
 def _resent(world: World, service: ServiceSpec, steps: Ints) -> Floats:

@@ -41,10 +41,10 @@ class Served:
 
 @dataclass(slots=True, frozen=True)
 class SplitStep:
-    """One step of one service that has two versions, main one first."""
+    """One step of one service with a second version: the main one's part, then the other's once that is up."""
 
     number: int
-    served: tuple[Served, Served]
+    served: tuple[Served, ...]
 
 
 @dataclass(slots=True)
@@ -118,11 +118,10 @@ class Splits:
             _leak(beside, other, plant, readings, columns, dt_s)
             one = _Column(self.layout.plant, plant, readings, columns)
             leaked = np.maximum(readings.memory_mib[columns] - plant.memory_base_mib[columns], 0.0)
-            served = (
-                one.served(live.services[service].version, main, 1.0 - beside.share, leaked),
-                one.served(beside.split.version, other, beside.share, beside.leaked_mib),
-            )
-            self.kept.setdefault(service, deque(maxlen=KEPT_STEPS)).append(SplitStep(number, served))
+            served = [one.served(live.services[service].version, main, 1.0 - beside.share, leaked)]
+            if number * dt_s >= beside.ready_s:
+                served.append(one.served(beside.split.version, other, beside.share, beside.leaked_mib))
+            self.kept.setdefault(service, deque(maxlen=KEPT_STEPS)).append(SplitStep(number, tuple(served)))
 
 
 def split_of(state: ServiceState) -> VersionSplit | None:

@@ -7,6 +7,7 @@ from runtime.planes import Planes
 from runtime.simulator.world import World
 from runtime.stores.simulated import SimulatedStores
 from runtime.targets.billing import SimulatedBilling
+from runtime.targets.traffic import SimulatedTraffic
 from runtime.targets.trust import SimulatedCertificates, SimulatedCredentials
 
 
@@ -14,6 +15,7 @@ def simulated_planes(world: World, home: Path, entropy: Entropy) -> Planes:
     """Return every capability of a simulated world; files that planes keep lie under `home`."""
     return Planes(
         billing=SimulatedBilling(world),
+        traffic=SimulatedTraffic(world),
         stores=SimulatedStores(world, home / "stores"),
         certificates=SimulatedCertificates(world, home / "trust"),
         credentials=SimulatedCredentials(world, home / "trust", entropy),

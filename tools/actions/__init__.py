@@ -8,12 +8,14 @@ from typing import Protocol
 from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
 from tools.actions.node_pool import ChangeSku, ScaleNodePool
+from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
 from tools.actions.resize import Resize
 from tools.actions.rollback import Rollback
 from tools.actions.scale import Scale
 from tools.actions.scaling_policy import UpdateScalingPolicy
 from tools.actions.schedule import Schedule
 from tools.actions.throttle import Throttle
+from tools.actions.traffic_policy import ApplyTrafficPolicy
 from tools.actions.traffic_shift import ShiftTraffic
 from tools.client import RuntimeClient
 from tools.recorded_action import RecordedAction
@@ -37,6 +39,11 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("cancel", RecordedAction),
     ("configure", Configure),
     ("traffic_shift", ShiftTraffic),
+    ("traffic_policy", ApplyTrafficPolicy),
+    ("release_promote", PromoteRelease),
+    ("release_pause", PauseRelease),
+    ("release_resume", ResumeRelease),
+    ("release_abort", AbortRelease),
     ("throttle", Throttle),
     ("scaling_policy", UpdateScalingPolicy),
     ("schedule", Schedule),
