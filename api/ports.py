@@ -33,6 +33,7 @@ from domain.incidents import Incident, IncidentStatus
 from domain.outcomes import Lesson
 from domain.plans import PlanRecord, PlanState
 from domain.principals import EventSourceKey, Principal, Reach, RoleGrant
+from domain.subscriptions import DeadLetter, Subscriber, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,34 @@ class Records(Protocol):
         ...
 
 
+class SubscriptionKeeper(Protocol):
+    """Who is sent a tenant's feedback."""
+
+    def public_key(self) -> str:
+        """Return the key deliveries are verified with."""
+        ...
+
+    def list(self, tenant: TenantId) -> Sequence[Subscription]:
+        """Return a tenant's subscriptions."""
+        ...
+
+    def add(self, subscriber: Subscriber, *, by: PrincipalId) -> Subscription:
+        """Store a subscription. Raises Invalid beyond a tenant's limit."""
+        ...
+
+    def remove(self, tenant: TenantId, name: str, *, by: PrincipalId) -> None:
+        """End a subscription. Raises NotFound."""
+        ...
+
+    def replay(self, tenant: TenantId, name: str, *, after: int, by: PrincipalId) -> Subscription:
+        """Start again behind a position. Raises NotFound."""
+        ...
+
+    def dead(self, tenant: TenantId, name: str) -> Sequence[DeadLetter]:
+        """Return what was not taken. Raises NotFound."""
+        ...
+
+
 class Health(Protocol):
     """Whether the parts answer."""
 
@@ -239,6 +268,7 @@ class ApiServices:
     identities: IdentityReader
     identity_writer: IdentityWriter
     records: Records
+    subscriptions: SubscriptionKeeper
     health: Health
 
 

@@ -246,3 +246,16 @@ class AuditView(Frozen):
     """Records after the last anchor: their tail could be cut without a trace."""
     erased_texts: int
     flaws: tuple[FlawView, ...]
+
+
+class ReplayRequest(Frozen):
+    """From where a subscriber takes the feed again."""
+
+    after: int = Field(ge=0, le=2**53)
+    """Position in the feed; 0 is its beginning."""
+
+
+class WebhookKeyView(Frozen):
+    """What receivers verify deliveries with."""
+
+    public_key: str

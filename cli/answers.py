@@ -33,6 +33,17 @@ BILL = Columns(
     "Bill",
     (("owner", "owner"), ("direct", "direct"), ("shared", "shared"), ("idle", "idle"), ("total", "total")),
 )
+SUBSCRIPTIONS = Columns(
+    "Subscriptions",
+    (("id", "id"), ("tenant", "subscriber.tenant"), ("form", "subscriber.form"), ("url", "subscriber.url"),
+     ("status", "status"), ("position", "cursor"), ("failed tries", "attempts"), ("next try", "due_at"),
+     ("last error", "error")),
+)  # fmt: skip
+DEAD_LETTERS = Columns(
+    "Dead letters",
+    (("position", "entry.seq"), ("event", "entry.id"), ("type", "entry.event.type"), ("tries", "attempts"),
+     ("why", "reason"), ("at", "at")),
+)  # fmt: skip
 
 
 def pick(row: JsonValue, path: str) -> str:

@@ -48,6 +48,14 @@ def as_json(value: JsonValue) -> None:
     sys.stdout.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
+def either(columns: Columns, answer: JsonValue, *, as_json: bool) -> None:
+    """Print a list as it came, or as a table."""
+    if as_json:
+        sys.stdout.write(json.dumps(answer, indent=2, sort_keys=True) + "\n")
+    else:
+        table(columns, answer if isinstance(answer, list) else [answer])
+
+
 def table(columns: Columns, rows: Sequence[JsonValue]) -> None:
     """Print one line a row, or say that there are none. A narrow terminal wraps the line; no value is cut or folded."""
     if not rows:

@@ -16,6 +16,7 @@ from domain.ids import EnvironmentId, TenantId
 from domain.intake import Channel, IntakeReport, LogRecord, MetricPoint, RefusedInput, SpanRecord, TelemetryReport
 from domain.outcomes import ActionPlan, EffectReceipt
 from domain.principals import EventSourceKey
+from domain.subscriptions import FeedEntry, Subscriber
 from domain.tenancy import RuntimeTenantBinding
 from domain.topology import Topology
 
@@ -204,4 +205,16 @@ class TelemetryIntake(Protocol):
 
     def accept_spans(self, sender: EventSourceKey, tenant: TenantId, spans: Sequence[SpanRecord]) -> TelemetryReport:
         """Take spans; one already known by its id is counted, not stored twice. Raises Unavailable."""
+        ...
+
+
+class FeedbackSink(Protocol):
+    """Takes what was decided, came out and was learned: a knowledge platform, an observability back end."""
+
+    async def deliver(self, to: Subscriber, entry: FeedEntry) -> None:
+        """Hand one event over. The same id again must change nothing at the receiver.
+
+        Raises Unavailable to be tried again, Invalid where this event will never be taken, NotFound where the
+        receiver is gone for good.
+        """
         ...

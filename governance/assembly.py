@@ -16,6 +16,7 @@ from governance.plans import Plans
 from governance.rights import FindPrincipal
 from governance.steps import Steps
 from governance.switches import Switches
+from governance.webhooks import WebhookSigner
 from storage.engine import Database
 from storage.outbox import Outbox
 
@@ -34,6 +35,7 @@ class Governed:
     switches: Switches
     audit: AuditLog
     outbox: Outbox
+    webhooks: WebhookSigner
 
 
 def assemble_governed(
@@ -63,4 +65,5 @@ def assemble_governed(
         switches=Switches(database, audit, clock, ids),
         audit=audit,
         outbox=outbox,
+        webhooks=WebhookSigner(ring),
     )

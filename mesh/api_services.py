@@ -330,7 +330,7 @@ def api_services(mesh: Mesh) -> ApiServices:
         proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh), plans=PlansBehind(mesh),
         switchboard=SwitchboardBehind(mesh),
         freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
-        health=HealthBehind(mesh),
+        subscriptions=mesh.subscriptions, health=HealthBehind(mesh),
     )  # fmt: skip
 
 

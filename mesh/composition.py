@@ -11,8 +11,9 @@ from domain.decisions import Budget
 from domain.errors import Unavailable
 from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
 from domain.plans import PlanWindow
-from domain.ports import Clock, CrashPoints, Ids, Rehearsal
+from domain.ports import Clock, CrashPoints, FeedbackSink, Ids, Rehearsal
 from domain.principals import ANY, Principal, RoleGrant
+from domain.subscriptions import SubscriptionForm
 from domain.tenancy import RuntimeTenantBinding
 from governance.assembly import Governed, assemble_governed
 from governance.autonomy import Autonomy
@@ -31,7 +32,9 @@ from mesh.detection import Detection
 from mesh.elsewhere import RemoteRuntime
 from mesh.embedded import EmbeddedRuntime, embedded_runtime
 from mesh.execution import Executor
+from mesh.feed import Feed
 from mesh.feedback import Feedback
+from mesh.feedback_sinks import OtlpSink, WebhookSink
 from mesh.internal import MESH, InternalAuthenticator, PlatformTells
 from mesh.investigation import Investigation, Redirect, as_proposed
 from mesh.journal import Journal
@@ -42,6 +45,7 @@ from mesh.planning import Planning
 from mesh.readers import ApiReaders, CommandsAsEvidence
 from mesh.stages import Watcher, nobody
 from mesh.submission import ActionTable, Submission, callers_key
+from mesh.subscriptions import Subscriptions
 from mesh.surroundings import SurroundingsReader
 from mesh.telemetry import Telemetry
 from mesh.thawing import Thawing
@@ -109,6 +113,7 @@ class Mesh:
     readers: ApiReaders
     submission: Submission
     loop: Loop
+    subscriptions: Subscriptions
     runtime: EmbeddedRuntime | RemoteRuntime
 
     async def register(self, runs: World | Observed) -> None:
@@ -213,7 +218,17 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
         parts=parts, governed=governed, principals=principals, autonomy=autonomy, policy=policy, log=log,
         telemetry_store=TelemetryStore(parts.database, parts.clock, parts.ids),
         incidents=incidents, journal=journal, cases=cases, knowledge=knowledge, readers=readers,
-        submission=submission, loop=loop, runtime=reached.runtime,
+        submission=submission, loop=loop, subscriptions=_subscriptions(parts, governed), runtime=reached.runtime,
+    )  # fmt: skip
+
+
+def _subscriptions(parts: Parts, governed: Governed) -> Subscriptions:
+    sinks: dict[SubscriptionForm, FeedbackSink] = {
+        "cloudevents": WebhookSink(governed.webhooks, parts.clock), "otlp": OtlpSink()
+    }  # fmt: skip
+    return Subscriptions(
+        database=parts.database, feed=Feed(parts.database, governed.outbox, parts.clock), sinks=sinks,
+        audit=governed.audit, clock=parts.clock, ids=parts.ids, key=governed.webhooks.public_key,
     )  # fmt: skip
 
 

@@ -64,12 +64,21 @@ class Server:
             application(self.simulated.mesh), host=self.settings.host, port=self.settings.port, log_level="warning"
         )
         server = uvicorn.Server(config)
-        ticking = asyncio.create_task(self._tick(server))
+        ticking = asyncio.gather(self._tick(server), self._deliver(server))
         with announced(self.settings.home, f"http://{self.settings.host}:{self.settings.port}"):
             await server.serve()
         ticking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ticking
+
+    async def _deliver(self, server: uvicorn.Server) -> None:
+        """Send feedback to whoever subscribes, beside the loop: a slow receiver holds nothing else up."""
+        while not server.should_exit:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self.simulated.mesh.subscriptions.step()
+            except Exception:  # noqa: BLE001  # process boundary: the next turn tries again
+                _LOG.exception("feedback could not be delivered; it is tried again")
 
     async def _tick(self, server: uvicorn.Server) -> None:
         """Move the world by the wall clock and let the loop look; an error is logged and the next tick tries again."""

@@ -1,6 +1,6 @@
 """The routes of version 1, one file per thing."""
 
-from api.v1 import commands, freezes, incidents, kill_switches, plans, principals, records
+from api.v1 import commands, freezes, incidents, kill_switches, plans, principals, records, subscriptions
 
 ROUTERS = (
     incidents.router,
@@ -11,4 +11,5 @@ ROUTERS = (
     principals.router,
     principals.sources,
     records.router,
+    subscriptions.router,
 )

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli.groups import audit, cost, evals, index, plans, principal, replay
+from cli.groups import audit, cost, evals, index, plans, principal, replay, subscriptions
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
@@ -12,4 +12,5 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("plans", plans.group),
     ("principal", principal.group),
     ("replay", replay.group),
+    ("subscriptions", subscriptions.group),
 )

@@ -1,6 +1,7 @@
 """Every table, one module per owner room. Importing this package registers all of them on `metadata`."""
 
 from storage.tables import events as events
+from storage.tables import feed as feed
 from storage.tables import governance as governance
 from storage.tables import identity as identity
 from storage.tables import journal as journal

@@ -166,6 +166,14 @@ CREATE TABLE cursors (
 	CONSTRAINT pk_cursors PRIMARY KEY (consumer)
 )
 -- next
+CREATE TABLE dead_letters (
+	subscription VARCHAR(200) NOT NULL, 
+	seq BIGINT NOT NULL, 
+	tenant VARCHAR(200) NOT NULL, 
+	body JSONB NOT NULL, 
+	CONSTRAINT pk_dead_letters PRIMARY KEY (subscription, seq)
+)
+-- next
 CREATE TABLE events (
 	seq BIGSERIAL NOT NULL, 
 	key VARCHAR(26) NOT NULL, 
@@ -207,6 +215,21 @@ CREATE TABLE facts_snapshots (
 	stored_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	CONSTRAINT pk_facts_snapshots PRIMARY KEY (tenant, digest)
 )
+-- next
+CREATE TABLE feed (
+	seq BIGSERIAL NOT NULL, 
+	id VARCHAR(26) NOT NULL, 
+	tenant VARCHAR(200) NOT NULL, 
+	type VARCHAR(200) NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	body JSONB NOT NULL, 
+	CONSTRAINT pk_feed PRIMARY KEY (seq), 
+	CONSTRAINT uq_feed_id UNIQUE (id)
+)
+-- next
+CREATE INDEX ix_feed_at ON feed (at)
+-- next
+CREATE INDEX ix_feed_tenant_seq ON feed (tenant, seq)
 -- next
 CREATE TABLE freezes (
 	id VARCHAR(26) NOT NULL, 
@@ -423,6 +446,16 @@ CREATE TABLE spans (
 )
 -- next
 CREATE INDEX ix_spans_window ON spans (tenant, environment, start_ns)
+-- next
+CREATE TABLE subscriptions (
+	id VARCHAR(200) NOT NULL, 
+	tenant VARCHAR(200) NOT NULL, 
+	body JSONB NOT NULL, 
+	cursor BIGINT NOT NULL, 
+	CONSTRAINT pk_subscriptions PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_subscriptions_tenant ON subscriptions (tenant)
 -- next
 CREATE TABLE symptoms (
 	tenant VARCHAR(200) NOT NULL, 

@@ -25,10 +25,12 @@ from domain.cards import Card
 from domain.commands import CommandRecord, State
 from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
 from domain.errors import Conflict, NotFound, Unauthenticated
+from domain.ids import PrincipalId, TenantId
 from domain.incidents import Incident
 from domain.outcomes import Lesson
 from domain.plans import ChangePlan, PlanRecord, PlanState
 from domain.principals import EventSourceKey, Principal, Reach, RoleGrant
+from domain.subscriptions import DeadLetter, Subscriber, Subscription
 from tests.unit.governance.policy_goldens import command
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -329,6 +331,46 @@ class Records:
         return [one for one in every if self._world.sees(reach, one.tenant)][:limit]
 
 
+class Subscriptions:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def public_key(self) -> str:
+        return "whpk_x"
+
+    def list(self, tenant: str) -> Sequence[Subscription]:
+        every = [subscription("sub-acme", "acme"), subscription("sub-globex", "globex")]
+        return [one for one in every if self._world.leaky or one.subscriber.tenant == tenant]
+
+    def add(self, subscriber: Subscriber, *, by: str) -> Subscription:
+        self._world.calls.append(("subscribe", by, subscriber.url))
+        return subscription("sub-new", subscriber.tenant)
+
+    def remove(self, tenant: str, name: str, *, by: str) -> None:
+        self._world.calls.append(("unsubscribe", by, self._known(tenant, name).id))
+
+    def replay(self, tenant: str, name: str, *, after: int, by: str) -> Subscription:
+        found = self._known(tenant, name)
+        self._world.calls.append(("replay", by, name, after))
+        return found
+
+    def dead(self, tenant: str, name: str) -> Sequence[DeadLetter]:
+        self._known(tenant, name)
+        return []
+
+    def _known(self, tenant: str, name: str) -> Subscription:
+        if name != f"sub-{tenant}":
+            raise NotFound("no such subscription")
+        return subscription(name, tenant)
+
+
+def subscription(name: str, tenant: str) -> Subscription:
+    to = Subscriber(tenant=TenantId(tenant), url="https://example.com/feedback")
+    return Subscription(
+        id=name, subscriber=to, created_by=PrincipalId("root"), created_at=datetime(2026, 3, 10, 12, tzinfo=UTC)
+    )
+
+
 class Health:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -350,6 +392,7 @@ def services(world: World) -> ApiServices:
         identities=Identities(world),
         identity_writer=IdentityWriter(world),
         records=Records(world),
+        subscriptions=Subscriptions(world),
         health=Health(world),
     )
 

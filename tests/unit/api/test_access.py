@@ -34,6 +34,7 @@ class Case(NamedTuple):
 
 INCIDENTS = ("inc-acme", "inc-globex", "inc-nowhere")
 COMMANDS = ("cmd-acme", "cmd-globex", "cmd-nowhere")
+SUBSCRIPTIONS = ("sub-acme", "sub-globex", "sub-nowhere")
 PLANS = ("plan-acme", "plan-globex", "plan-nowhere")
 PEOPLE = ("guest", "stranger", "missing")
 CASES = (
@@ -70,6 +71,22 @@ CASES = (
         ("frz-acme", "frz-globex", "frz-nowhere"),
     ),
     Case("delete /v1/freezes/{freeze}", "/v1/freezes/frz-globex?tenant={tenant}", ("", "", "")),
+    Case("get /v1/subscriptions", "/v1/subscriptions?tenant={tenant}", change=False),
+    Case("get /v1/subscriptions/key", "/v1/subscriptions/key", change=False),
+    Case("post /v1/subscriptions", "/v1/subscriptions", body={"tenant": "{tenant}", "url": "https://example.com/in"}),
+    Case("delete /v1/subscriptions/{subscription}", "/v1/subscriptions/{thing}?tenant=acme", SUBSCRIPTIONS),
+    Case(
+        "post /v1/subscriptions/{subscription}/replay",
+        "/v1/subscriptions/{thing}/replay?tenant=acme",
+        SUBSCRIPTIONS,
+        {"after": 0},
+    ),
+    Case(
+        "get /v1/subscriptions/{subscription}/dead-letters",
+        "/v1/subscriptions/{thing}/dead-letters?tenant=acme",
+        SUBSCRIPTIONS,
+        change=False,
+    ),
     Case("get /v1/principals", "/v1/principals", change=False),
     Case("get /v1/principals/me", "/v1/principals/me", change=False),
     Case(
