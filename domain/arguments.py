@@ -133,6 +133,8 @@ class RegionFailover(Frozen):
 
     from_region: Slug
     to_region: Slug
+    tenants: tuple[Slug, ...] = Field(default=(), max_length=1000)
+    """Only these tenants' stores; everybody's whose residency allows it where none is named."""
 
 
 class DataStoreConfigure(Frozen):

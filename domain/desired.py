@@ -100,6 +100,8 @@ class TenantState(Frozen):
 
     rate_limit_rps: float | None = Field(gt=0, default=None)
     """Ingress throttle of all the tenant's requests; None means unlimited."""
+    primary_region: Slug | None = None
+    """Where its users are led and its data is written; None means as it was bound first."""
     logs_region: Slug | None = None
     """Where its logs are kept; None means in its primary region."""
     evidence_hosts: tuple[Slug, ...] = ()

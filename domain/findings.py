@@ -88,5 +88,14 @@ OWNERS: tuple[Ownership, ...] = (
     Ownership(kind="cost.cheaper_sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.idle", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.schedule", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
+    Ownership(
+        kind="region.lost", computes="recovery", detects="disaster_recovery", proposes="disaster_recovery"
+    ),
+    Ownership(
+        kind="region.back", computes="recovery", detects="disaster_recovery", proposes="disaster_recovery"
+    ),
+    Ownership(
+        kind="tenant.held", computes="recovery", detects="disaster_recovery", proposes="disaster_recovery"
+    ),
 )
 OWNER_OF: dict[str, Ownership] = {row.kind: row for row in OWNERS}

@@ -45,7 +45,12 @@ def spend_change_usd_per_hour(command: Command, state: EnvironmentState, topolog
 
 
 def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding]) -> bool:
-    """Tell whether every region that receives traffic or load is allowed for every affected tenant."""
+    """Tell whether every region that receives traffic or load is allowed for every affected tenant.
+
+    A failover takes along only whom its preview names: those it holds back stay where they are. A drill moves nobody.
+    """
+    if command.kind == "failover.drill":
+        return True
     regions = {
         c.path.rsplit(".", 1)[-1] for c in command.preview if "region_weights." in c.path and _number(c.after) > 0
     }
@@ -56,6 +61,8 @@ def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding]) -> 
     if isinstance(named, str):
         regions.add(named)
     affected = {command.tenant, *command.affected.tenants}
+    if command.kind == "region.failover":
+        affected = {c.address.removeprefix("tenant/") for c in command.preview if c.address.startswith("tenant/")}
     return all(regions <= set(b.residency.allowed_regions) for b in bindings if b.tenant in affected)
 
 

@@ -87,6 +87,10 @@ def _throttle(patch: Patch, at: datetime) -> Arguments:
     return {"tenant": patch.path[1], "rate_limit_rps": patch.value, "duration_s": _duration_s(patch, at)}
 
 
+def _rebind(patch: Patch, _at: datetime) -> Arguments:
+    return {"tenant": patch.path[1], "primary_region": patch.value}
+
+
 def _node_pool(name: str) -> Build:
     def build(patch: Patch, _at: datetime) -> Arguments:
         return {"node_pool": patch.path[1], name: patch.value}
@@ -113,6 +117,7 @@ _ROWS: tuple[tuple[CommandKind, tuple[str, ...], bool, Build], ...] = (
     ("traffic_policy.apply", ("services", "traffic"), False, _field("policy")),
     ("traffic.shift", ("services", "traffic", "region_weights"), True, _shift),
     ("service.schedule", ("services", "schedule"), False, _hours),
+    ("tenant.rebind", ("tenants", "primary_region"), False, _rebind),
     ("tenant.throttle", ("tenants", "rate_limit_rps"), True, _throttle),
     ("node_pool.scale", ("node_pools", "node_count"), False, _node_pool("node_count")),
     ("node_pool.change_sku", ("node_pools", "sku"), False, _node_pool("sku")),

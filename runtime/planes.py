@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from domain.errors import Unavailable
 from runtime.bills.ports import Billing
+from runtime.regions.ports import Regions
 from runtime.trust.ports import CertificatePlane, CredentialPlane
 from runtime.ports import TrafficPlane
 from runtime.stores.ports import DataPlane
@@ -27,6 +28,8 @@ class Planes:
     """Where logins are kept and tried."""
     traffic: TrafficPlane | None = None
     """What each of two versions of a service does."""
+    regions: Regions | None = None
+    """Which regions there are, who sees them, how much room they have."""
     stores: DataPlane | None = None
     """Tenants' data, its log, its standby copies."""
 

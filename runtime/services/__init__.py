@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from domain.command_kinds import CommandKind
 from runtime.parts import RuntimeParts
 from runtime.ports import Operator, Turn
-from runtime.services import compliance, cost, traffic
+from runtime.services import compliance, cost, recovery, traffic
 
 
 def no_operators(parts: RuntimeParts) -> Mapping[CommandKind, Operator]:
@@ -34,4 +34,5 @@ SERVICES: tuple[ServiceRow, ...] = (
     ServiceRow("traffic", traffic.router, turn=traffic.ReleaseController),
     ServiceRow("compliance", compliance.router),
     ServiceRow("cost", cost.router, turn=cost.CostService),
+    ServiceRow("recovery", recovery.router, recovery.operators),
 )

@@ -226,6 +226,9 @@ def _set_tenant(world: World, tenant: str, wanted: TenantState, actor: str = "pl
         return False
     world.tenants[tenant] = wanted
     world.throttle_rps[column] = np.inf if wanted.rate_limit_rps is None else wanted.rate_limit_rps
+    if wanted.primary_region != before.primary_region:
+        first = next((b.primary_region for b in world.spec.tenants if b.tenant == tenant), None)
+        world.live.rebind(tenant, None if wanted.primary_region == first else wanted.primary_region)
     old, new = before.model_dump(mode="json"), wanted.model_dump(mode="json")
     for key in old:
         if old[key] != new[key]:

@@ -87,6 +87,8 @@ class Live:
     """By service, a second version and the share of requests it serves."""
     failed: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """By service, regions for which others take over at present."""
+    homes: dict[str, str] = field(default_factory=dict[str, str])
+    """By tenant, the region it was rebound to: where that is not its first one, all its requests go there."""
     touched: set[str] = field(default_factory=set[str])
     """Services whose state ever left the initial one; only these are folded again."""
     held: set[str] = field(default_factory=set[str])
@@ -112,6 +114,14 @@ class Live:
         self.failed.pop(service, None)
         if regions:
             self.failed[service] = regions
+        self._route = self._share = None
+        self.dirty = True
+
+    def rebind(self, tenant: str, region: str | None) -> None:
+        """Lead all requests for a tenant's services to one region; None leads them as their policies say."""
+        self.homes.pop(tenant, None)
+        if region is not None:
+            self.homes[tenant] = region
         self._route = self._share = None
         self.dirty = True
 
@@ -201,6 +211,8 @@ class Live:
     def _weights(self, spec: ServiceSpec, origin: str) -> dict[str, float]:
         """Share of each region in a service's requests from `origin`: its policy's, else the nearest, then failover."""
         state = self.services.get(spec.id)
+        if (home := self.homes.get(spec.tenant)) in spec.regions:
+            return {home: 1.0}
         weights = dict(state.traffic.region_weights) if state else {}
         if not weights:
             weights = {origin: 1.0} if origin in spec.regions else dict.fromkeys(spec.regions, 1.0 / len(spec.regions))
@@ -218,11 +230,11 @@ class Live:
             return self._share
         share, layout = np.ones(self.layout.size), self.layout
         for service, state in self.services.items():
-            if not state.traffic.region_weights and service not in self.failed:
+            spec = layout.services[layout.service_index[service]]
+            if not state.traffic.region_weights and service not in self.failed and spec.tenant not in self.homes:
                 continue
             columns = layout.columns(service)
             regions = [layout.regions[int(layout.region_of[column])] for column in columns]
-            spec = layout.services[layout.service_index[service]]
             from_each = [self._weights(spec, origin) for origin in regions]
             for column, region in zip(columns, regions, strict=True):
                 share[column] = sum(weights.get(region, 0.0) for weights in from_each)

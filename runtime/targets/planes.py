@@ -4,6 +4,7 @@ from pathlib import Path
 
 from domain.ports import Entropy
 from runtime.planes import Planes
+from runtime.regions.simulated import SimulatedRegions
 from runtime.simulator.world import World
 from runtime.stores.simulated import SimulatedStores
 from runtime.targets.billing import SimulatedBilling
@@ -16,6 +17,7 @@ def simulated_planes(world: World, home: Path, entropy: Entropy) -> Planes:
     return Planes(
         billing=SimulatedBilling(world),
         traffic=SimulatedTraffic(world),
+        regions=SimulatedRegions(world),
         stores=SimulatedStores(world, home / "stores"),
         certificates=SimulatedCertificates(world, home / "trust"),
         credentials=SimulatedCredentials(world, home / "trust", entropy),

@@ -9,6 +9,7 @@ from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
 from tools.actions.node_pool import ChangeSku, ScaleNodePool
 from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
+from tools.actions.rebind import Rebind
 from tools.actions.resize import Resize
 from tools.actions.rollback import Rollback
 from tools.actions.scale import Scale
@@ -45,6 +46,8 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("release_resume", ResumeRelease),
     ("release_abort", AbortRelease),
     ("throttle", Throttle),
+    ("rebind", Rebind),
+    ("failover", RecordedAction),
     ("scaling_policy", UpdateScalingPolicy),
     ("schedule", Schedule),
     ("node_pool", ScaleNodePool),
