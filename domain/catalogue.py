@@ -244,6 +244,23 @@ class PageRaised(Frozen):
     owner_team: str = ""
 
 
+ChaosPhase = Literal[
+    "started", "injected", "reverted", "rollback_failed", "completed", "aborted", "failed", "interrupted", "stopped"
+]
+
+
+class ChaosChanged(Frozen):
+    """An experiment started, hurt something on purpose, took it back, or ended."""
+
+    experiment: Slug
+    run: str
+    phase: ChaosPhase
+    fault: str = ""
+    """Handle of the fault it is about; empty where it is about the whole run."""
+    target: str = ""
+    detail: str = ""
+
+
 class MetricsSummarised(Frozen):
     """A window of metric points of one entity arrived."""
 
@@ -269,6 +286,7 @@ EVENT_TYPES: tuple[tuple[str, type[Frozen]], ...] = (
     ("runtime.log.v1", LogObserved),
     ("runtime.metrics.v1", MetricsSummarised),
     ("runtime.billing.recorded.v1", BillingRecorded),
+    ("runtime.chaos.changed.v1", ChaosChanged),
     ("runtime.release.changed.v1", ReleaseChanged),
     ("runtime.finding.raised.v1", FindingRaised),
     ("runtime.finding.resolved.v1", FindingResolved),

@@ -11,6 +11,7 @@ from runtime.bills.ports import Billing
 from runtime.regions.ports import Regions
 from runtime.trust.ports import CertificatePlane, CredentialPlane
 from runtime.ports import TrafficPlane
+from runtime.injection.ports import FaultInjector, LoopWitness
 from runtime.stores.ports import DataPlane
 
 P = TypeVar("P")
@@ -30,6 +31,10 @@ class Planes:
     """What each of two versions of a service does."""
     regions: Regions | None = None
     """Which regions there are, who sees them, how much room they have."""
+    faults: FaultInjector | None = None
+    """Faults on purpose."""
+    witness: LoopWitness | None = None
+    """What Opsmesh's loop has done, where somebody is there to tell."""
     stores: DataPlane | None = None
     """Tenants' data, its log, its standby copies."""
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from domain.command_kinds import CommandKind
 from runtime.parts import RuntimeParts
 from runtime.ports import Operator, Turn
-from runtime.services import compliance, cost, recovery, traffic
+from runtime.services import chaos, compliance, cost, recovery, traffic
 
 
 def no_operators(parts: RuntimeParts) -> Mapping[CommandKind, Operator]:
@@ -31,6 +31,7 @@ class ServiceRow:
 
 
 SERVICES: tuple[ServiceRow, ...] = (
+    ServiceRow("chaos", chaos.router, chaos.operators, chaos.turn),
     ServiceRow("traffic", traffic.router, turn=traffic.ReleaseController),
     ServiceRow("compliance", compliance.router),
     ServiceRow("cost", cost.router, turn=cost.CostService),

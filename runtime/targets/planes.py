@@ -9,6 +9,7 @@ from runtime.simulator.world import World
 from runtime.stores.simulated import SimulatedStores
 from runtime.targets.billing import SimulatedBilling
 from runtime.targets.traffic import SimulatedTraffic
+from runtime.targets.simulated_faults import SimulatedFaults
 from runtime.targets.trust import SimulatedCertificates, SimulatedCredentials
 
 
@@ -18,6 +19,7 @@ def simulated_planes(world: World, home: Path, entropy: Entropy) -> Planes:
         billing=SimulatedBilling(world),
         traffic=SimulatedTraffic(world),
         regions=SimulatedRegions(world),
+        faults=SimulatedFaults(world),
         stores=SimulatedStores(world, home / "stores"),
         certificates=SimulatedCertificates(world, home / "trust"),
         credentials=SimulatedCredentials(world, home / "trust", entropy),

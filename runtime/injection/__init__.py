@@ -1,0 +1,1 @@
+"""Faults on purpose: what a target offers of them, and the adapters that do it."""
