@@ -61,6 +61,8 @@ class ReleaseState(Frozen):
     """Served by the candidate so far, as observed."""
     candidate_failed: int = 0
     written: VersionSplit | None = None
+    effective: bool = False
+    """Whether the target was seen to hold what is written: from then on a step counts."""
     detail: str = ""
     history: tuple[Look, ...] = Field(default=(), max_length=200)
 

@@ -82,6 +82,11 @@ class ReleaseController:
         if state.phase == "paused":
             return state
         plane = offered(self.parts.planes.traffic, "traffic plane")
+        if state.phase == "running":
+            live = (await self.parts.target.live(environment)).services.get(state.service)
+            state = releasing.seen(state, None if live is None else live.split, now)
+            if not state.effective:
+                return state
         since = state.since if state.phase == "waiting" else max(state.since, now - WINDOW)
         read = {r.version: r for r in await plane.versions(environment, state.service, since, now)}
         candidate = read.get(state.plan.candidate, VersionReading(version=state.plan.candidate, requests=0, failed=0))

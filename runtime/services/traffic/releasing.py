@@ -50,7 +50,15 @@ def to_step(state: ReleaseState, step: int, at: datetime) -> ReleaseState:
         split = VersionSplit(version=plan.candidate, share=plan.steps[step].share)
     detail = f"step {step + 1} of {stages(plan)}"
     return state.model_copy(
-        update={"phase": "running", "step": step, "since": at, "blind": 0, "written": split, "detail": detail}
+        update={
+            "phase": "running",
+            "step": step,
+            "since": at,
+            "blind": 0,
+            "written": split,
+            "effective": False,
+            "detail": detail,
+        }
     )
 
 
@@ -93,6 +101,13 @@ def started(state: ReleaseState, at: datetime, *, up: bool) -> ReleaseState:
     if not up or (state.plan.strategy == "blue_green" and at - state.since < hold(state)):
         return state
     return to_step(state, 0, at)
+
+
+def seen(state: ReleaseState, held: VersionSplit | None, at: datetime) -> ReleaseState:
+    """Begin to count a step once the target holds its split: what was served before is no evidence of it."""
+    if held != state.written:
+        return state.model_copy(update={"effective": False})
+    return state if state.effective else state.model_copy(update={"effective": True, "since": at})
 
 
 def looked(state: ReleaseState, look: Look, served: tuple[int, int], at: datetime) -> ReleaseState:
