@@ -103,7 +103,9 @@ async def injected(fault: str, seed: int, folder: Path, *, late: bool = False) -
         if ours and at is None:
             at = look * EVERY_MIN
             cause = any(f.kind == f"cost.{CAUSES[fault]}" for f in ours)
-            act = any(a.kind in {x.kind for x in truth.answers} for f in ours for a in f.acts) or not truth.answers
+            # Drift is its own agent's to reconcile: there the right act is none.
+            drift, asked = truth.domain == "drift", [a.kind for f in ours for a in f.acts]
+            act = not asked if drift else any(kind in {x.kind for x in truth.answers} for kind in asked)
         if rule_at is None and await _rule(place):
             rule_at = look * EVERY_MIN
     usd = faults.harm(place.world, drawn).wasted_usd_per_hour * MONTH_H
