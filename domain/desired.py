@@ -26,6 +26,15 @@ from domain.policies import (
     VersionSplit,
     WafPolicy,
 )
+from domain.topology import EntityKind
+
+SECTIONS: tuple[tuple[str, EntityKind], ...] = (
+    ("services", "service"),
+    ("node_pools", "node_pool"),
+    ("data_stores", "data_store"),
+    ("tenants", "tenant"),
+)
+"""Sections of a document and the kind of entity in each, as it stands in addresses."""
 
 
 class ServiceState(Frozen):

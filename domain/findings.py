@@ -79,6 +79,9 @@ class Ownership(Frozen):
 
 
 OWNERS: tuple[Ownership, ...] = (
+    Ownership(
+        kind="compliance.drift", computes="compliance", detects="compliance_drift", proposes="compliance_drift"
+    ),
     Ownership(kind="cost.usage", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.price", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),

@@ -110,6 +110,7 @@ def _facts(command: Command) -> Facts:
         error_budget_left=0.5,
         residency_ok=True,
         quota_ok=True,
+        compliance_violations=(),
         recent_bad_outcomes=0,
         same_fix_failed=False,
     )

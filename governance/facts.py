@@ -58,6 +58,8 @@ class Surroundings(Frozen):
     """Share of the window's error budget, 1 untouched, below 0 overspent."""
     residency_ok: bool
     quota_ok: bool
+    compliance_violations: tuple[str, ...]
+    """What the preview would break, as `control on resource`."""
     recent_bad_outcomes: int = Field(ge=0)
     same_fix_failed: bool
 
@@ -112,6 +114,7 @@ class Facts(Frozen):
     error_budget_left_pct: int
     residency_ok: bool
     quota_ok: bool
+    compliance_violations: tuple[str, ...]
     recent_bad_outcomes: int
     same_fix_failed: bool
 
@@ -184,6 +187,7 @@ _TAKEN = {
     "command_limit",
     "residency_ok",
     "quota_ok",
+    "compliance_violations",
     "recent_bad_outcomes",
     "same_fix_failed",
 }

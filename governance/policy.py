@@ -18,8 +18,9 @@ from domain.decisions import Ask, Decision, Effect
 from domain.errors import Invalid
 from domain.ids import PLATFORM
 from domain.principals import Principal, Role
+from governance.controls import controls_of
 from governance.facts import Facts
-from governance.policies import SCHEMA_FILE, SHIPPED
+from governance.policies import CONTROLS_FILE, SCHEMA_FILE, SHIPPED
 from governance.rules import Rule, Rules, Verdict
 
 APPROVAL_S = 3600
@@ -40,15 +41,17 @@ class PolicySet:
 
     def __init__(self, files: Mapping[str, str], schema: str) -> None:
         self._rules = Rules(files, schema)
+        self.controls, self._controls_fault = controls_of(files.get(CONTROLS_FILE), self._rules.digest)
 
     @classmethod
     def load(cls, folder: Path = SHIPPED) -> "PolicySet":
-        """Read every `.cedar` file of a folder and its schema. Raises Invalid when a file cannot be read.
+        """Read every `.cedar` file of a folder, its controls and its schema. Raises Invalid when one cannot be read.
 
         Files that do not parse or do not fit the schema give a set that denies everything and has a `fault`.
         """
         try:
             files = {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.cedar"))}
+            files[CONTROLS_FILE] = (folder / CONTROLS_FILE).read_text("utf-8")
             schema = (folder / SCHEMA_FILE).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise Invalid(f"the policies cannot be read: {error}", reason="policy_unreadable") from error
@@ -62,7 +65,7 @@ class PolicySet:
     @property
     def fault(self) -> str:
         """Why the set denies everything; empty when it is sound."""
-        return self._rules.fault
+        return self._rules.fault or self._controls_fault
 
     @property
     def files(self) -> dict[str, str]:
@@ -81,8 +84,8 @@ class PolicySet:
 
     def decide(self, command: Command, facts: Facts) -> Decision:
         """Decide one digest. Anything unclear is a deny with the reason."""
-        if mismatch := _mismatch(command, facts):
-            return self._decision(command, facts, "deny", (mismatch,))
+        if wrong := self._controls_fault or _mismatch(command, facts):
+            return self._decision(command, facts, "deny", (wrong,))
         who = (facts.proposer_kind, facts.proposer)
         context = json.dumps({"facts": facts.context()})
         proposed = self._rules.ask("propose", who, context)

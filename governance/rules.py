@@ -62,7 +62,7 @@ class Rules:
         self.fault = ""
         self._handles: Handles | None = None
         try:
-            self._handles = _compile("\n".join(self.files.values()), schema)
+            self._handles = _compile("\n".join(t for n, t in self.files.items() if n.endswith(".cedar")), schema)
         except _CEDAR_ERRORS as error:
             self.fault = f"the policy set cannot be used: {error}"
 

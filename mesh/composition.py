@@ -27,6 +27,7 @@ from grounding.packs import LIVE, PackBuilder, Windows
 from grounding.telemetry_store import TelemetryStore
 from grounding.vectors import ChromaVectors, Vectors
 from mesh.cases import Cases
+from mesh.compliance import ComplianceCheck
 from mesh.crash import NO_CRASH
 from mesh.detection import Detection
 from mesh.elsewhere import RemoteRuntime
@@ -191,21 +192,25 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
     _know_ourselves(principals)
     proposals = LateProposals()
     log = EventLog(parts.database, parts.clock, parts.ids)
-    reached = _reach(parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem, log)
+    policy = PolicySet.load()
+    reached = _reach(
+        parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem, log, policy
+    )
     readers = ApiReaders(RuntimeClient(http=reached.runtime.http, token=reached.token))
     journal = Journal(parts.database, parts.clock, parts.ids)
     cases = Cases(parts.database, journal, governed.commands)
     vectors = parts.vectors or ChromaVectors(parts.home / "index")
     knowledge = KnowledgeIndex(parts.database, vectors, HashedNgrams())
     knowledge.probe()
-    autonomy, policy, incidents = Autonomy(parts.ids), PolicySet.load(), Incidents(parts.ids)
+    autonomy, incidents = Autonomy(parts.ids), Incidents(parts.ids)
     actions = ActionTable((bind_handoffs if isinstance(runs, Observed) else bind_actions)(readers.client))
     submission = Submission(
         database=parts.database, store=governed.commands, policy=policy, actions=actions, reader=readers.runtime,
         clock=parts.clock, ids=parts.ids,
         surroundings=SurroundingsReader(
             database=parts.database, store=governed.commands, budgets=governed.budgets, autonomy=autonomy,
-            principals=principals, incidents=cases, readers=readers, clock=parts.clock,
+            principals=principals, incidents=cases, readers=readers, compliance=ComplianceCheck(policy, readers),
+            clock=parts.clock,
         ),
     )  # fmt: skip
     proposals.submission = submission
@@ -251,6 +256,7 @@ def _reach(
     proposals: LateProposals,
     grant_key: bytes,
     log: EventLog,
+    policy: PolicySet,
 ) -> _Reached:
     """Return the runtime, the token it knows us by, the environments to look after and how far back to look."""
     if isinstance(runs, RemoteRuntime):
@@ -260,7 +266,7 @@ def _reach(
         database=parts.runtime_database, clock=parts.clock, ids=parts.ids, entropy=OsEntropy(),
         target=runs.target(parts.database, log) if watched else SimulatedTarget(runs),
         planes=Planes() if watched else simulated_planes(runs, parts.home / "runtime"),
-        home=parts.home / "runtime", tell=PlatformTells(log),
+        home=parts.home / "runtime", tell=PlatformTells(log), controls=lambda: policy.controls,
     )  # fmt: skip
     runtime = embedded_runtime(
         over, crash=parts.crash, authenticator=authenticator, proposals=proposals, grant_key=grant_key,

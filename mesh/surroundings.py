@@ -24,6 +24,7 @@ from governance.machine import CommandStore
 from governance.principals import Principals
 from grounding.packs import ReaderSource
 from mesh import exposure
+from mesh.compliance import ComplianceCheck
 from storage.engine import Database
 
 BAD: frozenset[State] = frozenset({State.UNDONE, State.UNDO_FAILED, State.FAILED, State.INCONCLUSIVE, State.UNKNOWN})
@@ -60,6 +61,7 @@ class SurroundingsReader:
     principals: Principals
     incidents: IncidentLookup
     readers: ReaderSource
+    compliance: ComplianceCheck
     clock: Clock
 
     async def around(self, command: Command) -> Surroundings:
@@ -103,6 +105,9 @@ class SurroundingsReader:
                 "error_budget_left": await self._error_budget(command, topology, now),
                 "residency_ok": exposure.residency_ok(command, bindings),
                 "quota_ok": exposure.quota_ok(command, binding, desired.effective(now), topology),
+                "compliance_violations": await self.compliance.violations(
+                    command, desired.effective(now), topology, bindings, now
+                ),
             }
         )
 

@@ -9,17 +9,10 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from domain.base import digest_of
-from domain.changes import ResourceChange
-from domain.desired import DesiredState, EnvironmentState, read_path
+from domain.changes import PatchPath, ResourceChange
+from domain.desired import SECTIONS, DesiredState, EnvironmentState, read_path
 from domain.topology import EntityKind
 
-SECTIONS: tuple[tuple[str, EntityKind], ...] = (
-    ("services", "service"),
-    ("node_pools", "node_pool"),
-    ("data_stores", "data_store"),
-    ("tenants", "tenant"),
-)
-"""Sections of a desired-state document and the entity kind that stands in addresses."""
 _KIND: dict[str, EntityKind] = dict(SECTIONS)
 
 
@@ -37,6 +30,22 @@ def state_changes(before: EnvironmentState, after: EnvironmentState) -> tuple[Re
         for name in sorted({*old[section], *new[section]})
         for change in _resource(f"{kind}/{name}", old[section].get(name), new[section].get(name))
     )
+
+
+def reassertions(
+    before: EnvironmentState, after: EnvironmentState, live: EnvironmentState, paths: Sequence[PatchPath]
+) -> tuple[ResourceChange, ...]:
+    """Return what writing the values that already shall be makes of what runs otherwise, field by field."""
+    old, new, runs = (s.model_dump(mode="json") for s in (before, after, live))
+    return tuple(
+        ResourceChange(
+            address=address_of(path), operation="update", path=".".join(leaf[2:]), before=read_path(runs, leaf),
+            after=value,
+        )
+        for path in dict.fromkeys(paths)
+        if read_path(runs, path[:2]) is not None and read_path(old, path) == read_path(new, path)
+        for leaf, value in _leaves(path, read_path(runs, path), read_path(new, path))
+    )  # fmt: skip
 
 
 def override_changes(before: DesiredState, after: DesiredState, at: datetime) -> tuple[ResourceChange, ...]:

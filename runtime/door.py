@@ -49,7 +49,8 @@ class Door:
         view.check_writable(patches)
 
         async def draft(desired: DesiredState) -> Draft:
-            return await draft_patches(desired, patches, write, self.engine, self.clock.now())
+            live = self.convergence.target.live
+            return await draft_patches(desired, patches, write, self.engine, live, self.clock.now())
 
         def meaning(desired: DesiredState) -> Meaning:
             at = self.clock.now()

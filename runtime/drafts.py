@@ -1,6 +1,6 @@
 """Writes worked out but not committed: what they change, which resources they touch, and how to commit them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,16 +8,18 @@ from sqlalchemy import Connection
 
 from domain.changes import Patch, ResourceChange
 from domain.decisions import GrantClaims
-from domain.desired import DesiredState, apply_patches
-from domain.ids import CommandId
+from domain.desired import DesiredState, EnvironmentState, apply_patches
+from domain.ids import CommandId, EnvironmentId
 from domain.outcomes import EffectReceipt
 from domain.ports import Engine
 from domain.runtime_api import OperationRecord, Progress
 from runtime import operations, state
-from runtime.differences import address_of, override_changes
+from runtime.differences import address_of, override_changes, reassertions
 from runtime.ports import Asked, OperationPlan
 from runtime.writes import Write
 
+Live = Callable[[EnvironmentId], Awaitable[EnvironmentState]]
+"""Reads what runs in an environment."""
 _NOBODY = CommandId("undecided")
 """Owner of overrides in a preview; the committed ones are owned by the grant's command."""
 
@@ -33,12 +35,18 @@ class Draft:
     commit: Callable[[Connection, GrantClaims], EffectReceipt]
 
 
-async def draft_patches(
-    desired: DesiredState, patches: Sequence[Patch], write: Write, engine: Engine, at: datetime
+async def draft_patches(  # what a write is worked out from
+    desired: DesiredState, patches: Sequence[Patch], write: Write, engine: Engine, live: Live, at: datetime
 ) -> Draft:
-    """Work out a write of desired-state fields. Raises Invalid when the patches do not fit."""
+    """Work out a write of desired-state fields. Raises Invalid when the patches do not fit.
+
+    A value written again over the same value changes what runs where that drifted: the new version makes it follow.
+    """
     after = apply_patches(desired, patches, command=_NOBODY, at=at)
-    changes = await engine.preview(desired.effective(at), after.effective(at))
+    old, new = desired.effective(at), after.effective(at)
+    changes = (*await engine.preview(old, new), *override_changes(desired, after, at))
+    if not changes:
+        changes = reassertions(old, new, await live(desired.environment), [patch.path for patch in patches])
 
     def commit(connection: Connection, grant: GrantClaims) -> EffectReceipt:
         result = apply_patches(desired, patches, command=grant.command, at=at)
@@ -47,7 +55,7 @@ async def draft_patches(
 
     return Draft(
         desired=desired,
-        changes=(*changes, *override_changes(desired, after, at)),
+        changes=changes,
         resources=tuple(sorted({address_of(patch.path) for patch in patches})),
         commit=commit,
     )

@@ -1,9 +1,10 @@
 """What the runtime's services are made over (RuntimeParts), and what its API sees of the whole (RuntimeServices)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.compliance import ControlSet
 from domain.desired import EnvironmentState
 from domain.errors import Unavailable
 from domain.ids import EnvironmentId
@@ -15,6 +16,10 @@ from runtime.door import Door
 from runtime.planes import Planes
 from runtime.ports import Authenticator, RuntimeTarget, Tell, Turn
 from storage.engine import Database
+
+
+def no_controls() -> None:
+    """Return no controls: nothing was handed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class RuntimeParts:
     home: Path
     """Folder for files of the services: backups, keys, journals."""
     tell: Tell
+    controls: Callable[[], ControlSet | None] = no_controls
+    """The compliance controls in force, as governance hands them over; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ they use and where their things run, without other tenants' logs, traces or desi
 from collections.abc import Iterable, Sequence
 
 from domain.changes import Patch
-from domain.desired import DesiredState, EnvironmentState
+from domain.desired import SECTIONS, DesiredState, EnvironmentState
 from domain.errors import Invalid, NotFound
 from domain.ids import PLATFORM, TenantId
 from domain.tenancy import RuntimeTenantBinding
 from domain.topology import Topology
-from runtime.differences import SECTIONS, address_of
+from runtime.differences import address_of
 
 _SECTIONS = frozenset(section for section, _ in SECTIONS)
 

@@ -1,7 +1,7 @@
 """What a worker is: a name in the catalogue of proposers, how often it looks, and what it sees."""
 
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.command_kinds import Proposer
 from domain.findings import Finding
@@ -24,6 +24,15 @@ class Worker(Protocol):
 
     async def look(self, parts: RuntimeParts, environment: EnvironmentId) -> tuple[Finding, ...]:
         """Return everything that stands now; what is no longer returned counts as resolved. Raises Unavailable."""
+        ...
+
+
+@runtime_checkable
+class Signalled(Protocol):
+    """A worker that also looks at once when something changes."""
+
+    def signal(self, parts: RuntimeParts) -> str:
+        """Return what it watches for: another text than at the last look is a reason to look. Raises Unavailable."""
         ...
 
 

@@ -21,7 +21,7 @@ from runtime import state
 from runtime.documents import Documents, Place
 from runtime.parts import RuntimeParts
 from runtime.ports import ProposeWrite
-from runtime.worker import Worker, principal_of
+from runtime.worker import Signalled, Worker, principal_of
 from runtime.workers import WORKERS
 
 FINDINGS = Documents("finding", FindingRecord)
@@ -39,8 +39,10 @@ class WorkerRunner:
     proposals: ProposeWrite
     only: Sequence[str] | None = None
     workers: tuple[Worker, ...] = WORKERS
-    looked: dict[tuple[str, EnvironmentId], datetime] = field(default_factory=dict[tuple[str, EnvironmentId], datetime])
-    """When each last looked. Lost on a restart: then all look at once, which changes nothing."""
+    looked: dict[tuple[str, EnvironmentId], tuple[datetime, str]] = field(
+        default_factory=dict[tuple[str, EnvironmentId], tuple[datetime, str]]
+    )
+    """When each last looked, and at which signal. Lost on a restart: then all look at once, which changes nothing."""
 
     async def turn(self) -> None:
         """Let every worker look that is due. One in trouble does not stop the others."""
@@ -55,14 +57,15 @@ class WorkerRunner:
     async def _look(self, worker: Worker, environment: EnvironmentId) -> None:
         now = self.parts.clock.now()
         before = self.looked.get((worker.name, environment))
-        if before is not None and now - before < worker.every:
-            return
         try:
+            signal = worker.signal(self.parts) if isinstance(worker, Signalled) else ""
+            if before is not None and now - before[0] < worker.every and signal == before[1]:
+                return
             found = await worker.look(self.parts, environment)
         except Unavailable as error:
             _LOG.warning("%s could not look at %s: %s", worker.name, environment, error)
             return
-        self.looked[worker.name, environment] = now
+        self.looked[worker.name, environment] = (now, signal)
         with self.parts.database.read() as connection:
             known = {d.body.finding.id: d.body for d in FINDINGS.list(connection, environment)}
         for finding in found:

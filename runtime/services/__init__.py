@@ -33,7 +33,7 @@ class ServiceRow:
 SERVICES: tuple[ServiceRow, ...] = (
     ServiceRow("chaos", chaos.router, chaos.operators, chaos.turn),
     ServiceRow("traffic", traffic.router, turn=traffic.ReleaseController),
-    ServiceRow("compliance", compliance.router),
+    ServiceRow("compliance", compliance.router, compliance.operators),
     ServiceRow("cost", cost.router, turn=cost.CostService),
     ServiceRow("recovery", recovery.router, recovery.operators),
 )

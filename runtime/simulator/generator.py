@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from domain.ids import EnvironmentId
+from domain.ids import PLATFORM, EnvironmentId
 from domain.policies import ScalingPolicy
-from domain.tenancy import Residency, RuntimeTenantBinding
+from domain.tenancy import Isolation, Residency, RuntimeTenantBinding
 from domain.topology import Slo
 from runtime.simulator.names import Names, feature_flags
 from runtime.simulator.spec import CallSpec, Laws, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
@@ -23,7 +23,6 @@ _REGIONS = (
 )
 # Which entry services are workers that nobody scales (see `_special`).
 WORKERS = (0, 1)
-_ISOLATION = ("dedicated", "pooled", "shared")
 ANY_POLICY = ScalingPolicy(min_replicas=2, max_replicas=4, target_cpu_utilisation=0.6)
 
 
@@ -55,7 +54,7 @@ def random_world(
             node_pools=tuple(
                 NodePoolSpec(id=p, region=p.split("-", 1)[1], sku="D8s_v5", node_count=3, max_nodes=6) for p in pools
             ),
-            tenants=tuple(_binding(t, k, regions) for k, t in enumerate(["platform", *owners])),
+            tenants=tuple(_binding(t, isolation_of(t, rows), regions) for t in ["platform", *owners]),
             services=rows,
             laws=laws or Laws(),
         )
@@ -86,9 +85,22 @@ def _pools(services: int) -> tuple[str, ...]:
     return ("shared", *(("own",) if services <= 800 else tuple(f"own{k}" for k in range(services // 300))))
 
 
-def _binding(tenant: str, index: int, regions: tuple[str, ...]) -> RuntimeTenantBinding:
+def isolation_of(tenant: str, services: tuple[ServiceSpec, ...]) -> Isolation:
+    """Return how far a tenant was set apart: a binding that promised more would be broken from the start."""
+    own = [s for s in services if s.tenant == tenant and not s.external]
+    others = [s for s in services if s.tenant != tenant and not s.external]
+    stores = {s.id: s.tenant for s in services if s.archetype == "database"}
+    mine = {s.id for s in own if s.id in stores}
+    if tenant == PLATFORM or any(call.to in mine for s in others for call in s.calls):
+        return "shared"
+    strange = any(call.to in stores and call.to not in mine for s in own for call in s.calls)
+    together = {s.node_pool for s in own} & {s.node_pool for s in others}
+    return "pooled" if strange or together else "dedicated"
+
+
+def _binding(tenant: str, isolation: Isolation, regions: tuple[str, ...]) -> RuntimeTenantBinding:
     return RuntimeTenantBinding.model_validate({
-        "tenant": tenant, "environment": "prod", "isolation": _ISOLATION[index % 3], "primary_region": regions[0],
+        "tenant": tenant, "environment": "prod", "isolation": isolation, "primary_region": regions[0],
         "paired_region": regions[-1] if len(regions) > 1 else None, "budget_usd_per_month": 5000.0,
         "residency": Residency(allowed_regions=regions),
     })  # fmt: skip

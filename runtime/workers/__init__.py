@@ -4,7 +4,12 @@ A worker reads through ports and services and returns findings; it cannot act. A
 """
 
 from runtime.worker import Worker
+from runtime.workers.compliance_drift import ComplianceDriftWorker
 from runtime.workers.cost_anomaly import CostAnomalyWorker
 from runtime.workers.disaster_recovery import DisasterRecoveryWorker
 
-WORKERS: tuple[Worker, ...] = (CostAnomalyWorker(), DisasterRecoveryWorker())
+WORKERS: tuple[Worker, ...] = (
+    ComplianceDriftWorker(),
+    CostAnomalyWorker(),
+    DisasterRecoveryWorker(),
+)

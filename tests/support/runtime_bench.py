@@ -20,6 +20,7 @@ from domain.ids import PLATFORM, CommandId, EnvironmentId, PrincipalId, TenantId
 from domain.outcomes import ActionPlan
 from domain.principals import Principal, RoleGrant
 from domain.tenancy import Residency, RuntimeTenantBinding
+from governance.policy import PolicySet
 from mesh.time import OsEntropy, UlidIds, VirtualClock
 from runtime.api.app import build_runtime_app
 from runtime.assembly import runtime_services
@@ -33,6 +34,7 @@ PROD = EnvironmentId("prod")
 START = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 STANDARD = {"iss": GRANT_ISSUER, "aud": GRANT_AUDIENCE}
 EXECUTOR = "executor-token"
+SHIPPED_CONTROLS = PolicySet.load().controls
 
 
 def binding(tenant: str) -> RuntimeTenantBinding:
@@ -192,6 +194,7 @@ async def make_bench(folder: Path, make_target, tenants, clock=None, transport=N
         planes=planes or Planes(),
         home=folder / "runtime",
         tell=told,
+        controls=lambda: SHIPPED_CONTROLS,
     )
     services = runtime_services(
         parts,

@@ -10,6 +10,7 @@ from tools.actions.configure import Configure
 from tools.actions.node_pool import ChangeSku, ScaleNodePool
 from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
 from tools.actions.rebind import Rebind
+from tools.actions.remediate import Remediate
 from tools.actions.resize import Resize
 from tools.actions.rollback import Rollback
 from tools.actions.scale import Scale
@@ -53,6 +54,8 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("node_pool", ScaleNodePool),
     ("node_pool_sku", ChangeSku),
     ("ticket", RecordedAction),
+    ("remedy", Remediate),
+    ("waiver", RecordedAction),
 )
 
 

@@ -1,10 +1,12 @@
 """What exists and what shall be, within one tenant's scope: the domain's RuntimeReader over the runtime API."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
 from domain.changes import Patch, ResourceChange
+from domain.compliance import CompliancePosture, Waiver
 from domain.desired import DesiredState, EnvironmentState
 from domain.ids import EnvironmentId
 from domain.runtime_api import EnvironmentAnswer, PatchBody, PreviewAnswer, VersionsAnswer
@@ -19,6 +21,8 @@ _DESIRED = TypeAdapter(DesiredState)
 _LIVE = TypeAdapter(EnvironmentState)
 _VERSIONS = TypeAdapter(VersionsAnswer)
 _ENVIRONMENTS = TypeAdapter(tuple[EnvironmentAnswer, ...])
+_POSTURE = TypeAdapter(CompliancePosture)
+_WAIVERS = TypeAdapter(tuple[Waiver, ...])
 _PREVIEW = TypeAdapter(PreviewAnswer)
 
 
@@ -48,6 +52,14 @@ class RuntimeApiReader:
         """Return what runs now, the tenant's part."""
         return await self._client.read(place(environment, "live-state"), _LIVE)
 
+    async def posture(self, environment: EnvironmentId) -> CompliancePosture:
+        """Return the compliance posture of the tenant's own resources."""
+        return await self._client.read(_compliance(environment), _POSTURE)
+
+    async def waivers(self, environment: EnvironmentId) -> tuple[Waiver, ...]:
+        """Return the tenant's compliance waivers, ended ones too."""
+        return await self._client.read(_compliance(environment) + "/waivers", _WAIVERS)
+
     async def versions(self, environment: EnvironmentId, service: str) -> tuple[str, ...]:
         """Return the versions of a service that desired state has named, newest first."""
         answer = await self._client.read(place(environment, "services", service, "versions"), _VERSIONS)
@@ -62,3 +74,7 @@ class RuntimeApiReader:
         return await self._client.preview(
             "PATCH", place(environment, "desired-state"), PatchBody(patches=tuple(patches)), _PREVIEW
         )
+
+
+def _compliance(environment: EnvironmentId) -> str:
+    return f"/runtime/compliance/{quote(environment, safe='')}"

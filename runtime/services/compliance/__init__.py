@@ -1,5 +1,6 @@
-"""Compliance as a service: a table of controls judges desired and live state, and answers over HTTP and as OSCAL."""
+"""Compliance as a service: the policy set's controls judge desired and live state, waivers let some of it be."""
 
 from runtime.services.compliance.routes import router
+from runtime.services.compliance.waivers import operators
 
-__all__ = ("router",)
+__all__ = ("operators", "router")

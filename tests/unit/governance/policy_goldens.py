@@ -44,6 +44,7 @@ SURROUNDINGS = Surroundings(
     error_budget_left=0.5,
     residency_ok=True,
     quota_ok=True,
+    compliance_violations=(),
     recent_bad_outcomes=0,
     same_fix_failed=False,
 )
@@ -157,6 +158,7 @@ UNDOS = (
     allow({**UNDO, "conflicts": 1, "spend_change_cents_per_hour": 5000}, "unattended.undo"),
     allow({**UNDO, "commands_in_window": 99, "residency_ok": False, "quota_ok": False}, "unattended.undo"),
     allow({**UNDO, "error_budget_left_pct": -3, "remediates": False}, "unattended.undo"),
+    allow({**UNDO, "compliance_violations": ("exposure on service/checkout",)}, "unattended.undo"),
 )
 STOPS = (
     deny({"kill_switches": ("global:*",)}, "kill-switch"),
@@ -233,6 +235,11 @@ IMPACT = (
     allow({**TICKET, "error_budget_left_pct": -40, "remediates": False}, "unattended.act"),
     deny({"residency_ok": False}, "residency"),
     deny({"quota_ok": False}, "quota"),
+    deny({"compliance_violations": ("exposure on service/checkout",)}, "compliance"),
+    deny(
+        {"compliance_violations": ("exposure on service/checkout",), "proposer_kind": "person", "autonomy": "propose"},
+        "compliance",
+    ),
 )
 GOLDENS = AUTONOMY + UNDOS + STOPS + EVIDENCE + IMPACT
 

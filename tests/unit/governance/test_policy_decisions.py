@@ -50,7 +50,8 @@ def test_the_schema_and_the_facts_name_the_same_attributes() -> None:
 
 def _mutants() -> Iterator[tuple[str, str]]:
     """Policy sets that differ from the shipped one in one place, as (name, Cedar text)."""
-    shipped = json.loads(cedarpy.policies_to_json_str("\n".join(POLICIES.files.values())))
+    texts = [text for name, text in POLICIES.files.items() if name.endswith(".cedar")]
+    shipped = json.loads(cedarpy.policies_to_json_str("\n".join(texts)))
     for name, policy in shipped["staticPolicies"].items():
         label = policy["annotations"]["id"]
         gone = deepcopy(shipped)
@@ -178,6 +179,41 @@ def test_facts_that_cannot_be_evaluated_deny(name: str) -> None:
     except ValueError:
         effect = "deny"  # canonical JSON refuses the snapshot before any decision is made
     assert effect == "deny"
+
+
+def test_a_deny_names_the_controls_that_would_break() -> None:
+    broken = ("encryption-at-rest on data_store/orders", "exposure on service/checkout")
+    reasons = POLICIES.decide(COMMAND, FACTS.model_copy(update={"compliance_violations": broken})).reasons
+    assert all(control in reasons[0] for control in broken)
+
+
+@pytest.mark.parametrize(
+    ("find", "replace"),
+    [
+        ("max_waiver_days = 90", "max_waiver_days = 0"),
+        ('rule = "encrypted"', 'rule = "magic"'),
+        ("demand = { min_retention_days = 7 }", "demand = { min_days_left = 7 }"),
+        ('id = "exposure"', 'id = "isolation"'),
+        ("[[controls]]", "[[controls"),
+    ],
+)
+def test_controls_that_cannot_be_used_deny_everything(find: str, replace: str) -> None:
+    files = {**POLICIES.files, "controls.toml": POLICIES.files["controls.toml"].replace(find, replace)}
+    assert files != POLICIES.files
+    broken = PolicySet(files, POLICIES.schema)
+    assert broken.fault.startswith("the controls cannot be used")
+    assert broken.controls is None
+    assert broken.decide(COMMAND, FACTS).effect == "deny"
+
+
+def test_the_controls_are_stamped_with_the_digest_of_the_set_they_are_part_of() -> None:
+    changed = POLICIES.files["controls.toml"].replace("min_retention_days = 7", "min_retention_days = 30")
+    stricter = PolicySet({**POLICIES.files, "controls.toml": changed}, POLICIES.schema)
+    assert POLICIES.controls is not None
+    assert stricter.controls is not None
+    assert POLICIES.controls.policy == POLICIES.digest != stricter.digest == stricter.controls.policy
+    pairs = zip(POLICIES.controls.controls, stricter.controls.controls, strict=True)
+    assert [a.id for a, b in pairs if a.digest != b.digest] == ["backup-retention"]
 
 
 def test_facts_of_another_command_decide_nothing() -> None:

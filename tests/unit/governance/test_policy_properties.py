@@ -49,6 +49,7 @@ OTHERS: dict[str, st.SearchStrategy[object]] = {
     "budget_left_cents_per_hour": st.integers(1 - 2**53, 2**53 - 1),
     "residency_ok": st.just(False),
     "quota_ok": st.just(False),
+    "compliance_violations": st.just(("exposure on service/checkout",)),
     "recent_bad_outcomes": st.integers(0, 4),
     "same_fix_failed": st.just(True),
 }
@@ -88,6 +89,7 @@ def test_nothing_runs_unattended_that_a_person_must_see(facts: Facts) -> None:
     assert facts.proposer_has_role
     assert facts.residency_ok
     assert facts.quota_ok
+    assert not facts.compliance_violations
 
 
 WORSE: tuple[dict[str, object], ...] = (

@@ -3,9 +3,8 @@
 import pytest
 
 from domain.compliance import CompliancePosture
-from runtime.services.compliance.controls import CONTROLS, policy_digest
 from runtime.services.compliance.oscal import AssessmentResultsDocument
-from tests.support.runtime_bench import EXECUTOR
+from tests.support.runtime_bench import EXECUTOR, SHIPPED_CONTROLS
 from tests.support.small_runtime import STATE, small_bench
 
 PATH = "/runtime/compliance/prod"
@@ -38,7 +37,7 @@ def findings(posture, scope):
 
 async def test_a_tenant_sees_the_verdicts_on_its_own_resources_only(bench, acme):
     found = await posture(acme)
-    assert (found.tenant, found.policy) == ("acme", policy_digest())
+    assert (found.tenant, found.policy) == ("acme", SHIPPED_CONTROLS.policy)
     assert {r for _, r in findings(found, "live")} == {"service/shop", "service/cart", "tenant/acme"}
     assert [t.tenant for s in found.states for t in s.tenants] == ["acme", "acme"]
     assert "globex" not in found.model_dump_json()
@@ -77,9 +76,9 @@ async def test_oscal_says_the_same_with_ids_that_hold(acme):
     assert first.content == again.content
     assert "null" not in first.text
     document = AssessmentResultsDocument.model_validate_json(first.content).assessment_results
-    assert policy_digest() in document.import_ap.href
+    assert SHIPPED_CONTROLS.policy in document.import_ap.href
     desired, live = document.results
-    assert [f.target.target_id for f in live.findings] == [c.id for c in CONTROLS]
+    assert [f.target.target_id for f in live.findings] == [c.id for c in SHIPPED_CONTROLS.controls]
     state = {f.target.target_id: f.target.status.state for f in live.findings}
     found = await posture(acme)
     assert state == {
