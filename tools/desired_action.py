@@ -4,7 +4,6 @@ Plan is a dry run at the runtime's door. The inverse remembers per field what st
 our value still stands, and takes away only overrides of our own.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
@@ -37,7 +36,7 @@ KIND_OF: dict[str, EntityKind] = {
 """Sections of a desired-state document and the kind of entity in them."""
 
 
-class DesiredAction(ABC, Generic[A]):
+class DesiredAction(Generic[A]):
     """An Action and ActionVerifier over desired state. A subclass says its arguments and the patches they mean."""
 
     arguments: ClassVar[type[Frozen]]
@@ -45,9 +44,15 @@ class DesiredAction(ABC, Generic[A]):
     def __init__(self, client: RuntimeClient) -> None:
         self._client = client
 
-    @abstractmethod
     def patches(self, wanted: A, at: datetime) -> tuple[Patch, ...]:
-        """Return the writes that the arguments mean."""
+        """Return the writes that the arguments mean by themselves; none where `writes` works them out."""
+        del wanted, at
+        return ()
+
+    async def writes(self, wanted: A, proposal: Proposal, client: RuntimeClient, at: datetime) -> tuple[Patch, ...]:
+        """Return the writes that the arguments mean here; by default what they mean by themselves."""
+        del proposal, client
+        return self.patches(wanted, at)
 
     async def check(self, wanted: A, topology: Topology, client: RuntimeClient) -> None:
         """Raise Invalid for arguments that fit their model and not this environment."""
@@ -56,7 +61,7 @@ class DesiredAction(ABC, Generic[A]):
         """Preview the command. Raises Invalid where it would change nothing, NotFound for what is out of reach."""
         wanted: A = self.arguments.model_validate(proposal.arguments)  # pyright: ignore[reportAssignmentType]  # `arguments` is the class of A
         client = self._client.for_tenant(proposal.tenant)
-        patches = self.patches(wanted, at)
+        patches = await self.writes(wanted, proposal, client, at)
         changes, desired = await self._dry_run(client, proposal.environment, patches)
         platform = RuntimeApiReader(self._client.for_tenant(PLATFORM))
         topology = await platform.topology(proposal.environment)
