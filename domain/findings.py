@@ -79,9 +79,6 @@ class Ownership(Frozen):
 
 
 OWNERS: tuple[Ownership, ...] = (
-    Ownership(
-        kind="compliance.drift", computes="compliance", detects="compliance_drift", proposes="compliance_drift"
-    ),
     Ownership(kind="cost.usage", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.price", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
@@ -92,6 +89,25 @@ OWNERS: tuple[Ownership, ...] = (
     Ownership(kind="cost.idle", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.schedule", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(
+        kind="compliance.drift", computes="compliance", detects="compliance_drift", proposes="compliance_drift"
+    ),
+    Ownership(
+        kind="certificate.expiring", computes="certificates", detects="certificate_rotation",
+        proposes="certificate_rotation",
+    ),
+    Ownership(
+        kind="certificate.served_wrong", computes="certificates", detects="certificate_rotation",
+        proposes="certificate_rotation",
+    ),
+    Ownership(
+        kind="certificate.reissue", computes="certificates", detects="certificate_rotation",
+        proposes="certificate_rotation",
+    ),
+    Ownership(
+        kind="secret.expiring", computes="certificates", detects="certificate_rotation",
+        proposes="certificate_rotation",
+    ),
+    Ownership(
         kind="region.lost", computes="recovery", detects="disaster_recovery", proposes="disaster_recovery"
     ),
     Ownership(
@@ -100,5 +116,5 @@ OWNERS: tuple[Ownership, ...] = (
     Ownership(
         kind="tenant.held", computes="recovery", detects="disaster_recovery", proposes="disaster_recovery"
     ),
-)
+)  # fmt: skip
 OWNER_OF: dict[str, Ownership] = {row.kind: row for row in OWNERS}

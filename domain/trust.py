@@ -3,9 +3,8 @@
 Names, instants and digests only: no private key, password or hash of one is ever in these shapes.
 """
 
+from datetime import datetime, timedelta
 from typing import Literal
-
-from pydantic import Field
 
 from domain.base import Digest, Frozen, Slug, UtcDatetime
 from domain.ids import EnvironmentId, TenantId
@@ -55,6 +54,10 @@ class CertificateStatus(Frozen):
     renewal_at: UtcDatetime | None
     """When it is renewed next; the past where it is due."""
 
+    def issued_within(self, span: timedelta, at: datetime) -> bool:
+        """Tell whether what is served was signed within a time before `at`; authorities date back by an hour."""
+        return self.served is not None and at - self.served.not_before < span + timedelta(hours=1)
+
 
 class CredentialFacts(Frozen):
     """One login of a secret's pair."""
@@ -74,7 +77,7 @@ class SecretStatus(Frozen):
     logins: tuple[CredentialFacts, ...]
     in_use: Slug
     accepted: bool
-    renewal_at: UtcDatetime
+    renewal_at: UtcDatetime | None
 
 
 class CertificatesAnswer(Frozen):
@@ -85,14 +88,3 @@ class CertificatesAnswer(Frozen):
     at: UtcDatetime
     certificates: tuple[CertificateStatus, ...]
     secrets: tuple[SecretStatus, ...]
-
-
-class ReissueBody(Frozen):
-    """Ask for new certificates instead of all that one issuer signed."""
-
-    issuer: Slug
-    distrust: bool = True
-    """Whether what it signed so far counts as wrong from now on."""
-    per_wave: int = Field(default=20, ge=1, le=500)
-    """Certificates at a time."""
-    wave_minutes: int = Field(default=30, ge=1, le=1440)

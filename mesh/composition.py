@@ -265,7 +265,7 @@ def _reach(
     over = RuntimeParts(
         database=parts.runtime_database, clock=parts.clock, ids=parts.ids, entropy=OsEntropy(),
         target=runs.target(parts.database, log) if watched else SimulatedTarget(runs),
-        planes=Planes() if watched else simulated_planes(runs, parts.home / "runtime"),
+        planes=Planes() if watched else simulated_planes(runs, parts.home / "runtime", OsEntropy()),
         home=parts.home / "runtime", tell=PlatformTells(log), controls=lambda: policy.controls,
     )  # fmt: skip
     runtime = embedded_runtime(

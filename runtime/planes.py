@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from domain.errors import Unavailable
 from runtime.bills.ports import Billing
-from runtime.regions.ports import Regions
-from runtime.trust.ports import CertificatePlane, CredentialPlane
-from runtime.ports import TrafficPlane
 from runtime.injection.ports import FaultInjector, LoopWitness
+from runtime.ports import TrafficPlane
+from runtime.regions.ports import Regions
 from runtime.stores.ports import DataPlane
+from runtime.trust.ports import CertificatePlane, CredentialPlane
 
 P = TypeVar("P")
 
@@ -27,14 +27,14 @@ class Planes:
     """Where certificates lie, and the listeners that serve them."""
     credentials: CredentialPlane | None = None
     """Where logins are kept and tried."""
-    traffic: TrafficPlane | None = None
-    """What each of two versions of a service does."""
-    regions: Regions | None = None
-    """Which regions there are, who sees them, how much room they have."""
     faults: FaultInjector | None = None
     """Faults on purpose."""
     witness: LoopWitness | None = None
     """What Opsmesh's loop has done, where somebody is there to tell."""
+    traffic: TrafficPlane | None = None
+    """What each of two versions of a service does."""
+    regions: Regions | None = None
+    """Which regions there are, who sees them, how much room they have."""
     stores: DataPlane | None = None
     """Tenants' data, its log, its standby copies."""
 

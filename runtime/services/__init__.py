@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from domain.command_kinds import CommandKind
+from runtime.marketplace import routes as marketplace
 from runtime.parts import RuntimeParts
 from runtime.ports import Operator, Turn
-from runtime.services import chaos, compliance, cost, recovery, traffic
+from runtime.services import certificates, chaos, compliance, cost, recovery, traffic
 
 
 def no_operators(parts: RuntimeParts) -> Mapping[CommandKind, Operator]:
@@ -31,9 +32,11 @@ class ServiceRow:
 
 
 SERVICES: tuple[ServiceRow, ...] = (
-    ServiceRow("chaos", chaos.router, chaos.operators, chaos.turn),
-    ServiceRow("traffic", traffic.router, turn=traffic.ReleaseController),
     ServiceRow("compliance", compliance.router, compliance.operators),
     ServiceRow("cost", cost.router, turn=cost.CostService),
+    ServiceRow("traffic", traffic.router, turn=traffic.ReleaseController),
+    ServiceRow("certificates", certificates.router, certificates.operators),
+    ServiceRow("chaos", chaos.router, chaos.operators, chaos.turn),
+    ServiceRow("marketplace", marketplace.router),
     ServiceRow("recovery", recovery.router, recovery.operators),
 )

@@ -16,7 +16,7 @@ def hand_over_secret(world: World, name: str, ends_s: float, operation: str, *, 
     return _end(world, "secret", world.logins.ends_s, name, ends_s, operation, actor)
 
 
-def _end(  # noqa: PLR0913  # what both hands share
+def _end(  # what both hands share
     world: World, what: str, ends: dict[str, float], name: str, ends_s: float, operation: str, actor: str
 ) -> bool:
     key = f"{what}/{name}/{operation}"

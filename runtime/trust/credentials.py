@@ -1,12 +1,12 @@
 """The credential plane on this machine: an authenticator over TCP, and holders that log in at it.
 
-Passwords lie in files only their owner reads; the authenticator keeps a salted hash (scrypt, RFC 7914) and an end.
+Passwords lie in files only their owner reads; the authenticator keeps a salted hash and an end. A password is 32 random
+bytes: nobody guesses it, so a plain hash does where what people choose would need a slow one.
 A holder logs in with what it last loaded, as a process does: a new file changes nothing until it is handed over.
 """
 
 import asyncio
 import base64
-import hashlib
 import hmac
 import json
 import socket
@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -25,8 +26,6 @@ from runtime.trust.loopback import Loopback, connect
 from runtime.trust.ports import Login, Pair
 
 _SALT_BYTES, _PASSWORD_BYTES = 16, 32
-_SCRYPT = {"n": 2**14, "r": 8, "p": 1}
-"""RFC 7914's figures for interactive logins: 16 MiB and some 40 ms a try."""
 _LONGEST = 4096
 _TABLE = """create table if not exists logins (
     opens text, user text, version text, salt blob, hash blob, expires_at text, primary key (opens, user))"""
@@ -99,7 +98,7 @@ class Authenticator:
 
 
 def _hash(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, **_SCRYPT)
+    return hmac.digest(salt, password.encode(), "sha256")
 
 
 def log_in(port: int, opens: str, user: str, password: str) -> bool:
@@ -116,9 +115,13 @@ class LoopbackCredentials:
     """A CredentialPlane over one authenticator. Passwords lie under `<home>/<region>/<secret>`."""
 
     def __init__(self, home: Path, entropy: Entropy, now: Callable[[], datetime]) -> None:
-        self._home, self._entropy = home, entropy
-        self.authenticator = Authenticator(home / "logins.sqlite", now)
+        self._home, self._entropy, self._now = home, entropy, now
         self._holders: dict[str, dict[str, str]] = {}
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """The authenticator, started when it is first needed."""
+        return Authenticator(self._home / "logins.sqlite", self._now)
 
     async def pair(self, login: Login) -> Pair:
         """Return how the pair stands."""
@@ -137,9 +140,7 @@ class LoopbackCredentials:
         # The file first: a crash in between leaves a password nobody accepts, and the next try makes another.
         write_private(self._file(login, user), json.dumps({"user": user, "password": password}).encode())
         salt = self._entropy.token_bytes(_SALT_BYTES)
-        await asyncio.to_thread(
-            self.authenticator.put, login.opens, user, version, salt, password, expires_at
-        )
+        await asyncio.to_thread(self.authenticator.put, login.opens, user, version, salt, password, expires_at)
 
     async def switch(self, login: Login, user: str, *, version: str) -> None:
         """Hand the user's login to the holder, which uses it from its next connection on."""
@@ -165,10 +166,13 @@ class LoopbackCredentials:
         """Remove the kept password of a user."""
         self._file(login, user).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Stop the authenticator, where one was started."""
+        if "authenticator" in self.__dict__:
+            self.authenticator.close()
+
     async def _try(self, login: Login, held: dict[str, str]) -> bool:
-        return await asyncio.to_thread(
-            log_in, self.authenticator.port, login.opens, held["user"], held["password"]
-        )
+        return await asyncio.to_thread(log_in, self.authenticator.port, login.opens, held["user"], held["password"])
 
     def _facts(self, login: Login, user: str) -> CredentialFacts:
         known = self.authenticator.known(login.opens, user)

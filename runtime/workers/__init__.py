@@ -4,11 +4,13 @@ A worker reads through ports and services and returns findings; it cannot act. A
 """
 
 from runtime.worker import Worker
+from runtime.workers.certificate_rotation import CertificateRotationWorker
 from runtime.workers.compliance_drift import ComplianceDriftWorker
 from runtime.workers.cost_anomaly import CostAnomalyWorker
 from runtime.workers.disaster_recovery import DisasterRecoveryWorker
 
 WORKERS: tuple[Worker, ...] = (
+    CertificateRotationWorker(),
     ComplianceDriftWorker(),
     CostAnomalyWorker(),
     DisasterRecoveryWorker(),

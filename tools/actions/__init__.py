@@ -53,6 +53,8 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("schedule", Schedule),
     ("node_pool", ScaleNodePool),
     ("node_pool_sku", ChangeSku),
+    ("certificate", RecordedAction),
+    ("secret", RecordedAction),
     ("ticket", RecordedAction),
     ("remedy", Remediate),
     ("waiver", RecordedAction),
