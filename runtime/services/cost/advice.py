@@ -113,7 +113,7 @@ def _killed(use: Use) -> bool:
 
 
 def _idle(estate: Estate, service: RuntimeService, state: ServiceState, use: Use) -> Recommendation | None:
-    """Nobody uses it any more: one replica a region is left until its owner retires it."""
+    """Given up: one replica a region is left until its owner retires it. Hardly used: it keeps what it can lose one of."""
     recent, day = GIVEN_UP_H * HOUR_S // use.step_s, 24 * HOUR_S // use.step_s
     given_up = len(use.rate) >= day + recent and use.rate[-recent:].max() < GIVEN_UP * np.median(
         use.rate[-day - recent : -day]
@@ -122,13 +122,14 @@ def _idle(estate: Estate, service: RuntimeService, state: ServiceState, use: Use
     if not (given_up or unused):
         return None
     running = float(use.replicas[-recent:].min())
-    saving = (running - len(service.regions)) * _usd_per_replica(estate, service)
+    left = 1 if given_up else REDUNDANT
+    saving = (running - left * len(service.regions)) * _usd_per_replica(estate, service)
     why = (
         f"requests fell to {use.rate[-recent:].max():.2f}/s, under {GIVEN_UP:.0%} of a day ago"
         if given_up
         else f"less than {UNUSED:.0%} of what it requests was used all day"
     )
-    return _worth(estate, service, "idle", saving, _fewer(service, state, 1), (why, f"{running:.0f} replicas run"))
+    return _worth(estate, service, "idle", saving, _fewer(service, state, left), (why, f"{running:.0f} replicas run"))
 
 
 def _scheduled(estate: Estate, service: RuntimeService, state: ServiceState, use: Use) -> Recommendation | None:
