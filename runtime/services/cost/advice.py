@@ -113,7 +113,7 @@ def _killed(use: Use) -> bool:
 
 
 def _idle(estate: Estate, service: RuntimeService, state: ServiceState, use: Use) -> Recommendation | None:
-    """Given up: one replica a region is left until its owner retires it. Hardly used: it keeps what it can lose one of."""
+    """Given up: one replica a region is left until it is retired. Hardly used: it keeps one more than it needs."""
     recent, day = GIVEN_UP_H * HOUR_S // use.step_s, 24 * HOUR_S // use.step_s
     given_up = len(use.rate) >= day + recent and use.rate[-recent:].max() < GIVEN_UP * np.median(
         use.rate[-day - recent : -day]
