@@ -16,6 +16,7 @@ from domain.errors import Invalid
 from domain.ids import EnvironmentId
 from domain.topology import EntityKind, EntityRef
 from runtime.differences import address_of
+from runtime.marketplace.meaning import is_pack_record, pack_meaning
 
 Arguments = dict[str, JsonValue]
 Build = Callable[[Patch, datetime], Arguments]
@@ -31,6 +32,9 @@ class Meaning(Frozen):
 
 def meaning_of(patches: Sequence[Patch], state: EnvironmentState, at: datetime) -> Meaning:
     """Return the command the patches stand for. Raises Invalid where they are none, or more than one."""
+    if any(is_pack_record(patch) for patch in patches):
+        changed, pack = pack_meaning(patches, state)
+        return Meaning(kind=changed, arguments=pack, target=EntityRef(kind="pack", id=str(pack["pack"])))
     found = [_row(patch) for patch in patches]
     kinds: set[CommandKind] = {kind for kind, _ in found}
     targets = {address_of(patch.path) for patch in patches}

@@ -8,6 +8,7 @@ from typing import Protocol
 from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
 from tools.actions.node_pool import ChangeSku, ScaleNodePool
+from tools.actions.pack import ChangePack
 from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
 from tools.actions.rebind import Rebind
 from tools.actions.remediate import Remediate
@@ -55,6 +56,7 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("node_pool_sku", ChangeSku),
     ("certificate", RecordedAction),
     ("secret", RecordedAction),
+    ("pack", ChangePack),
     ("ticket", RecordedAction),
     ("remedy", Remediate),
     ("waiver", RecordedAction),
