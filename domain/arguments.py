@@ -217,6 +217,12 @@ class SecretRotate(Frozen):
     secret: Slug
 
 
+class IssuerDistrust(Frozen):
+    """Let nothing count that an issuer signed so far; all of it is issued anew, in waves."""
+
+    issuer: Slug
+
+
 class PackChange(Frozen):
     """Install, upgrade or uninstall a marketplace pack."""
 

@@ -60,6 +60,7 @@ CommandKind = Literal[
     "failover.drill",
     "certificate.rotate",
     "secret.rotate",
+    "issuer.distrust",
     "pack.install",
     "pack.upgrade",
     "pack.uninstall",
@@ -141,6 +142,7 @@ _ROWS: tuple[CommandSpec, ...] = (
         "certificate.rotate", a.CertificateRotate, ("certificate_rotation", "person"), "certificate", "one_way"
     ),
     CommandSpec("secret.rotate", a.SecretRotate, ("certificate_rotation", "person"), "secret", "one_way"),
+    CommandSpec("issuer.distrust", a.IssuerDistrust, ("person",), "issuer", "one_way", "high"),
     CommandSpec("pack.install", a.PackChange, ("marketplace", "person"), "pack", "inverse"),
     CommandSpec("pack.upgrade", a.PackChange, ("marketplace", "person"), "pack", "inverse"),
     CommandSpec("pack.uninstall", a.PackChange, ("marketplace", "person"), "pack", "inverse"),

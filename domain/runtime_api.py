@@ -23,6 +23,7 @@ OPERATION_KINDS: tuple[CommandKind, ...] = (
     "restore.drill",
     "certificate.rotate",
     "secret.rotate",
+    "issuer.distrust",
     "operation.cancel",
     "ticket.open",
 )

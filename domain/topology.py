@@ -17,6 +17,7 @@ EntityKind = Literal[
     "data_store",
     "certificate",
     "secret",
+    "issuer",
     "tenant",
     "environment",
     "external",

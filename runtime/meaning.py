@@ -147,6 +147,7 @@ _TARGETS: dict[CommandKind, tuple[EntityKind, str]] = {
     "restore.drill": ("restore_point", "restore_point"),
     "certificate.rotate": ("certificate", "certificate"),
     "secret.rotate": ("secret", "secret"),
+    "issuer.distrust": ("issuer", "issuer"),
     "operation.cancel": ("operation", "operation"),
 }
 """Which argument of an operation names what it is done to."""

@@ -3,6 +3,8 @@
 Each takes effect once per operation id, is written to the change feed, and is part of the world's record.
 """
 
+from pydantic import JsonValue
+
 from runtime.simulator.world import World
 
 
@@ -23,7 +25,7 @@ def _end(  # what both hands share
     if key in world.effects:
         return False
     world.effects[key] = 1
-    done = {"what": what, "name": name, "ends_s": ends_s, "operation": operation, "actor": actor}
+    done: dict[str, JsonValue] = {"what": what, "name": name, "ends_s": ends_s, "operation": operation, "actor": actor}
     world.schedule.append((world.elapsed_s, "trust", done))
     before, ends[name] = ends[name], ends_s
     world.warn_again(name)

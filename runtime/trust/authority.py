@@ -67,12 +67,15 @@ class LocalAuthority:
         )
         return _pem(leaf) + _pem(issuer)
 
-    def distrust(self) -> str:
-        """Let the present generation no longer count and start the next; returns the distrusted common name."""
+    def signs_as(self) -> str:
+        """Return the common name of the present generation."""
+        return self._common(self._generation())
+
+    def distrust(self) -> None:
+        """Let the present generation no longer count and start the next."""
         generation = self._generation()
         gone = [*self.distrusted(), self._common(generation)]
         write_public(self._state, json.dumps({"generation": generation + 1, "distrusted": gone}).encode())
-        return gone[-1]
 
     def distrusted(self) -> tuple[str, ...]:
         """Return the common names of generations that no longer count."""

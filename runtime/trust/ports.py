@@ -56,8 +56,15 @@ class Issuer(Protocol):
         """Return common names of issuing certificates that no longer count."""
         ...
 
-    def distrust(self) -> str:
-        """Let what it signed so far no longer count. Raises Refused where that is not ours to say."""
+    def signs_as(self) -> str:
+        """Return the common name it signs with at present."""
+        ...
+
+    def distrust(self) -> None:
+        """Sign as another from now on, and let what was signed so far no longer count.
+
+        Raises Refused where that is not ours to say.
+        """
         ...
 
 

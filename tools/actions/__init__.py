@@ -56,6 +56,7 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("node_pool_sku", ChangeSku),
     ("certificate", RecordedAction),
     ("secret", RecordedAction),
+    ("issuer", RecordedAction),
     ("pack", ChangePack),
     ("ticket", RecordedAction),
     ("remedy", Remediate),

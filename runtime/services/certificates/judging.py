@@ -27,7 +27,7 @@ def wrong_with(
 
 
 def names_host(name: str, host: str) -> bool:
-    """Tell whether a DNS name of a certificate stands for a host: equal, or `*` for the whole first label (RFC 9525)."""
+    """Tell whether a DNS name stands for a host: equal, or `*` for the whole first label (RFC 9525)."""
     name, host = name.lower(), host.lower()
     if not name.startswith("*."):
         return name == host

@@ -1,4 +1,4 @@
-"""New certificates for all that an issuer signed before it was distrusted: in waves, one failure domain at a time. Pure.
+"""New certificates for all that an issuer signed before it was distrusted: in waves, one region at a time. Pure.
 
 A wave is worked out from what is still served, so nothing has to be remembered: the next one holds what is left of
 the first region, tier 0 first, as many as the rate leaves over. A wave that fails is what is left, and goes no further.
@@ -14,7 +14,7 @@ from domain.trust import CertificateStatus
 PER_WAVE = 20
 """Certificates at a time over all tenants: a plan of that many is still read before it is approved."""
 SPACING = timedelta(minutes=30)
-"""Between two waves: longer than a fast burn alert needs to tell that the last one did harm (SRE workbook, 5 m and 1 h)."""
+"""Between two waves: a fast burn alert tells within 5 minutes that the last one did harm (SRE workbook)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ and which version was there before is written down before anything is touched.
 
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from domain.base import Frozen
 from domain.changes import ResourceChange
 from domain.errors import NotFound, Refused
@@ -48,7 +50,9 @@ class RotateCertificate:
         wanted = _named(asked.view.own(), asked.meaning.target.id)
         before = await installed_facts(self._plane(), wanted)
         address = f"certificate/{wanted.certificate}"
-        said = None if before is None else {"serial": before.serial, "not_after": before.not_after.isoformat()}
+        said: JsonValue = (
+            None if before is None else {"serial": before.serial, "not_after": before.not_after.isoformat()}
+        )
         change = ResourceChange(address=address, operation="replace", path="installed", before=said, unknown=True)
         return OperationPlan(changes=(change,), resources=(address,))
 
@@ -122,5 +126,5 @@ def _place(record: OperationRecord) -> Place:
     return Place(environment=EnvironmentId(record.environment), tenant=record.tenant)
 
 
-def _told(facts: CertificateFacts) -> dict[str, object]:
+def _told(facts: CertificateFacts) -> dict[str, JsonValue]:
     return facts.model_dump(mode="json", include={"serial", "issuer", "not_after", "fingerprint"})

@@ -1,4 +1,4 @@
-"""`GET /runtime/certificates/{environment}`: what shall be, what lies there, what a handshake shows, what comes next."""
+"""`GET /runtime/certificates/{environment}`: what shall be, what lies there, what a handshake shows, what is next."""
 
 # ruff: noqa: FAST003  # the environment in the path is read by the `access` dependency
 

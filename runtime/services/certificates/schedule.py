@@ -1,4 +1,4 @@
-"""When a certificate or a secret is renewed: inside a window, at a point of its own, so that no two rush together. Pure.
+"""When a certificate or a secret is renewed: in a window, at a point of its own, so that no two rush together. Pure.
 
 The point follows from the name and the serial: the same on every look and after every restart, another after each
 renewal.

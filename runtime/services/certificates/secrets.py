@@ -6,6 +6,8 @@ was revoked: only a login that is refused ends the rotation. Values never pass h
 
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from domain.changes import ResourceChange
 from domain.errors import NotFound, Refused
 from domain.runtime_api import OperationRecord, Progress
@@ -55,7 +57,7 @@ class RotateSecret:
         if await plane.accepted(login, old):
             return Progress(status="failed", detail=f"{old} still opens {login.opens} after it was revoked")
         await plane.forget(login, old)
-        told = {"in_use": new, "expires_at": ends.isoformat(), "old": old, "old_accepted": False}
+        told: dict[str, JsonValue] = {"in_use": new, "expires_at": ends.isoformat(), "old": old, "old_accepted": False}
         return Progress(status="done", result=told, detail=f"{login.service} logs in as {new}; {old} is refused")
 
     async def cancel(self, record: OperationRecord) -> Progress:
