@@ -64,7 +64,8 @@ class RegionFailover:
                 after={"to": target, "held": list(seen.held), "without_copy": [s.id for s in seen.no_copy]},
             )
         ]  # fmt: skip
-        changes += [ResourceChange(address=f"tenant/{t}", operation="run", path="failover") for t in seen.moves]
+        concerned = sorted({*seen.moves, *(store.tenant for store in seen.stores)})
+        changes += [ResourceChange(address=f"tenant/{t}", operation="run", path="failover") for t in concerned]
         changes += [
             ResourceChange(address=s.address, operation="run", path="promote", before=source, after=target)
             for s in seen.stores

@@ -21,7 +21,8 @@ class Outlook:
     held: tuple[TenantId, ...]
     """Tenants that stay, because their residency forbids the other region."""
     stores: tuple[Store, ...]
-    """Stores of those that move, whose primary copy is in the region."""
+    """Stores whose primary copy is in the region and whose owner's residency allows the other, also where the owner's
+    users are led elsewhere already."""
     no_copy: tuple[Store, ...]
     """Such stores without a standby in the other region."""
 
@@ -35,12 +36,12 @@ async def outlook(
         now = state.current(connection, environment).effective(parts.clock.now())
     here = [b for b in bound if primary_of(b, now) == source and (not only or b.tenant in only)]
     moves = tuple(b.tenant for b in here if target in b.residency.allowed_regions)
+    may = {PLATFORM, *(b.tenant for b in bound if target in b.residency.allowed_regions)}
     found: list[Store] = []
     if (plane := parts.planes.stores) is not None:
-        for tenant in dict.fromkeys((PLATFORM, *(b.tenant for b in bound))):
-            of_platform = tenant == PLATFORM and (not only or PLATFORM in only)
-            owned = [s for s in await plane.stores(tenant) if s.tenant == tenant and s.region == source]
-            found += owned if of_platform or tenant in moves else []
+        for tenant in sorted(may):
+            stores = await plane.stores(tenant) if not only or tenant in only else ()
+            found += [s for s in stores if s.tenant == tenant and s.region == source]
     fit = tuple(s for s in found if s.replica_region == target)
     return Outlook(
         moves=moves,
