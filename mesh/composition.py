@@ -1,7 +1,7 @@
 """The composition root: the same mesh for server, demo, tests and evals, over other clocks, stores and worlds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agents import AGENTS
@@ -53,6 +53,7 @@ from mesh.thawing import Thawing
 from mesh.time import OsEntropy
 from mesh.undoing import Undoing
 from mesh.watching import Watching
+from mesh.witness import CasesWitness
 from runtime.parts import RuntimeParts
 from runtime.planes import Planes
 from runtime.simulator.world import World
@@ -193,12 +194,12 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
     proposals = LateProposals()
     log = EventLog(parts.database, parts.clock, parts.ids)
     policy = PolicySet.load()
-    reached = _reach(
-        parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem, log, policy
-    )
-    readers = ApiReaders(RuntimeClient(http=reached.runtime.http, token=reached.token))
     journal = Journal(parts.database, parts.clock, parts.ids)
     cases = Cases(parts.database, journal, governed.commands)
+    reached = _reach(
+        parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem, log, policy, cases
+    )
+    readers = ApiReaders(RuntimeClient(http=reached.runtime.http, token=reached.token))
     vectors = parts.vectors or ChromaVectors(parts.home / "index")
     knowledge = KnowledgeIndex(parts.database, vectors, HashedNgrams())
     knowledge.probe()
@@ -257,6 +258,7 @@ def _reach(
     grant_key: bytes,
     log: EventLog,
     policy: PolicySet,
+    cases: Cases,
 ) -> _Reached:
     """Return the runtime, the token it knows us by, the environments to look after and how far back to look."""
     if isinstance(runs, RemoteRuntime):
@@ -268,6 +270,7 @@ def _reach(
         planes=Planes() if watched else simulated_planes(runs, parts.home / "runtime", OsEntropy()),
         home=parts.home / "runtime", tell=PlatformTells(log), controls=lambda: policy.controls,
     )  # fmt: skip
+    over = replace(over, planes=replace(over.planes, witness=CasesWitness(cases)))
     runtime = embedded_runtime(
         over, crash=parts.crash, authenticator=authenticator, proposals=proposals, grant_key=grant_key,
         loops=() if watched else parts.loops,

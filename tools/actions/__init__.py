@@ -40,6 +40,7 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("rollback", Rollback),
     ("restart", RecordedAction),
     ("cancel", RecordedAction),
+    ("chaos", RecordedAction),
     ("configure", Configure),
     ("traffic_shift", ShiftTraffic),
     ("traffic_policy", ApplyTrafficPolicy),
