@@ -44,6 +44,15 @@ DEAD_LETTERS = Columns(
     (("position", "entry.seq"), ("event", "entry.id"), ("type", "entry.event.type"), ("tries", "attempts"),
      ("why", "reason"), ("at", "at")),
 )  # fmt: skip
+COST_ANOMALIES = Columns(
+    "Anomalies",
+    (("cause", "cause"), ("resource", "resource"), ("region", "region"), ("sku", "sku"), ("since", "since"),
+     ("USD/h more", "excess"), ("what", "text")),
+)  # fmt: skip
+COST_ADVICE = Columns(
+    "Recommendations",
+    (("lever", "lever"), ("resource", "resource"), ("USD a month", "saving"), ("command", "act.kind"), ("why", "why")),
+)
 
 
 def pick(row: JsonValue, path: str) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from domain.base import Frozen, UtcDatetime, digest_of
 from domain.ids import PLATFORM, EnvironmentId
+from runtime.bills import inbox
 from runtime.bills.ports import Billing
 from runtime.bills.records import CostRecord
 from runtime.documents import Documents, Place
@@ -37,6 +38,20 @@ class Position(Frozen):
 
 CHARGES = Documents("cost_charge", Charge)
 _POSITIONS = Documents("cost_position", Position)
+
+
+def take_in_files(parts: RuntimeParts, environment: EnvironmentId) -> int:
+    """Keep the charges of delivered files, each file once and in order; return how many files there were."""
+    place, came = Place(environment=environment, tenant=PLATFORM), 0
+    for file in inbox.waiting(parts.home, environment):
+        with parts.database.begin() as connection:
+            if _POSITIONS.get(connection, place, file.name) is None:
+                records = inbox.records(file)
+                keep(parts, connection, environment, records)
+                read = Position(lines=len(records))
+                _POSITIONS.put(connection, place, file.name, read, at=parts.clock.now(), expect=0)
+                came += 1
+    return came
 
 
 async def take_in(parts: RuntimeParts, billing: Billing, environment: EnvironmentId) -> int:

@@ -168,7 +168,7 @@ def _unmetered(record: CostRecord, lines: Sequence[Line], usd: Fraction) -> Piec
     tags = dict(record.tags)
     like = lines[0] if lines else None
     return Piece(
-        resource=record.resource or (f"service/{tags['service']}" if tags.get("service") else "(unnamed)"),
+        resource=f"service/{tags['service']}" if tags.get("service") else record.resource or "(unnamed)",
         tenant=TenantId(tags.get("tenant") or (like.tenant if like else PLATFORM)),
         region=record.region or (like.region if like else "(none)"),
         node_pool=like.node_pool if like else "(none)",

@@ -31,7 +31,7 @@ from runtime.planes import offered
 from runtime.services.cost.advice import Estate, Use, advise
 from runtime.services.cost.allocation import Ledger, bear, ledger
 from runtime.services.cost.anomalies import BACK, unusual
-from runtime.services.cost.bills import kept, take_in
+from runtime.services.cost.bills import kept, take_in, take_in_files
 from runtime.services.cost.books import Books, Line, lines_of, read_books
 from runtime.services.cost.outlook import outlook
 from runtime.services.cost.savings import Booking, booked, measured
@@ -81,6 +81,7 @@ class CostService:
             environments = state.names(connection)
         for environment in environments:
             await take_in(self.parts, self.billing, environment)
+            take_in_files(self.parts, environment)
             self._book(environment)
             await self._advise(environment)
 
