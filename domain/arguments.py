@@ -188,7 +188,10 @@ class RestorePointCreate(Frozen):
     """Take one consistent cut over a tenant's data stores."""
 
     tenant: Slug
-    data_stores: tuple[Slug, ...] = ()
+    data_stores: tuple[Slug, ...] = Field(default=(), max_length=100)
+    """None named means all that hold the tenant's rows."""
+    region: Slug | None = None
+    """Where it shall lie; None means the tenant's paired region where its residency allows that."""
 
 
 class RestoreRun(Frozen):
@@ -196,6 +199,8 @@ class RestoreRun(Frozen):
 
     restore_point: Slug
     tenant: Slug
+    to: UtcDatetime | None = None
+    """An instant after the point's cut, to which the log is played; None means the cut itself."""
 
 
 class FailoverDrill(Frozen):

@@ -14,7 +14,7 @@ from typing import cast
 
 from domain.errors import Broken, Unavailable
 from runtime.stores.commits import TABLES, Commit, Row, carry_out, row_of, text_of
-from runtime.stores.ports import Content, Entry, Replaced
+from runtime.stores.ports import Content, Entry, Replaced, linked
 
 _SQL = {str: "TEXT", int: "INTEGER"}
 _SCHEMA = (
@@ -34,12 +34,6 @@ _SCHEMA = (
 )
 Change = tuple[int, str, str, str, str | None, str | None]
 """(seq, tenant, table, key, before, after)."""
-
-
-def linked(chain: str, seq: int, table: str, key: str, after: str | None) -> str:
-    """Return the chain with one more entry folded in."""
-    text = "\x1f".join((chain, str(seq), table, key, "" if after is None else after))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Writes of all stores carry one global commit sequence. A store applies commits i
 what stores hold at one instant need not fit together; what they hold at one sequence number does.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,12 @@ class Entry:
     key: str
     after: str | None
     chain: str
+
+
+def linked(chain: str, seq: int, table: str, key: str, after: str | None) -> str:
+    """Return a log's chain with one more entry folded in."""
+    text = "\x1f".join((chain, str(seq), table, key, "" if after is None else after))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
