@@ -55,6 +55,8 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("schedule", Schedule),
     ("node_pool", ScaleNodePool),
     ("node_pool_sku", ChangeSku),
+    ("backup", RecordedAction),
+    ("restore", RecordedAction),
     ("certificate", RecordedAction),
     ("secret", RecordedAction),
     ("issuer", RecordedAction),
