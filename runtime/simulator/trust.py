@@ -21,7 +21,7 @@ def hand_over_secret(world: World, name: str, ends_s: float, operation: str, *, 
 def _end(  # what both hands share
     world: World, what: str, ends: dict[str, float], name: str, ends_s: float, operation: str, actor: str
 ) -> bool:
-    key = f"{what}/{name}/{operation}"
+    key = f"{what}/{name}@{operation}"
     if key in world.effects:
         return False
     world.effects[key] = 1

@@ -32,7 +32,7 @@ class DistrustIssuer:
         name = asked.meaning.target.id
         known = self._issuer(name)
         change = ResourceChange(
-            address=f"issuer/{name}", operation="replace", path="signs_as", before=known.signs_as(), unknown=True
+            address=f"issuer/{name}", operation="run", path="distrust", before=known.signs_as(), after=None
         )
         return OperationPlan(changes=(change,), resources=(f"issuer/{name}",))
 

@@ -50,10 +50,13 @@ class RotateCertificate:
         wanted = _named(asked.view.own(), asked.meaning.target.id)
         before = await installed_facts(self._plane(), wanted)
         address = f"certificate/{wanted.certificate}"
-        said: JsonValue = (
-            None if before is None else {"serial": before.serial, "not_after": before.not_after.isoformat()}
+        said: JsonValue = None
+        if before is not None:
+            said = {"serial": before.serial, "not_after": before.not_after.isoformat()}
+        # No desired state changes, and which serial it will be nobody knows before: it is a run, from this one on.
+        change = ResourceChange(
+            address=address, operation="run", path="rotate", before=said, after={"lifetime_days": LIFETIME.days}
         )
-        change = ResourceChange(address=address, operation="replace", path="installed", before=said, unknown=True)
         return OperationPlan(changes=(change,), resources=(address,))
 
     async def step(self, record: OperationRecord) -> Progress:

@@ -36,8 +36,8 @@ class RotateSecret:
         pair = await self._plane().pair(login)
         address = f"secret/{login.secret}"
         idle = next(user for user in login.users if user != pair.in_use)
-        users = ResourceChange(address=address, operation="update", path="in_use", before=pair.in_use, after=idle)
-        value = ResourceChange(address=address, operation="replace", path="value", secret=True, unknown=True)
+        users = ResourceChange(address=address, operation="run", path="in_use", before=pair.in_use, after=idle)
+        value = ResourceChange(address=address, operation="run", path="value", secret=True)
         return OperationPlan(changes=(users, value), resources=(address,))
 
     async def step(self, record: OperationRecord) -> Progress:
