@@ -5,10 +5,12 @@ Pure functions over the preview and snapshots; the preview is what every engine 
 
 from collections.abc import Iterable, Sequence
 
+from domain.arguments import TrafficPolicyApply
 from domain.changes import ResourceChange
 from domain.commands import Command
-from domain.desired import EnvironmentState
+from domain.desired import EnvironmentState, ServiceState
 from domain.evidence import MetricSeries
+from domain.policies import TrafficPolicy
 from domain.tenancy import RuntimeTenantBinding
 from domain.topology import RuntimeService, Slo, Topology
 
@@ -44,7 +46,7 @@ def spend_change_usd_per_hour(command: Command, state: EnvironmentState, topolog
     return per_millicore * sum(_cpu_growth(change, state, _REPLICA_PATHS) for change in command.preview)
 
 
-def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding]) -> bool:
+def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding], state: EnvironmentState) -> bool:
     """Tell whether every region that receives traffic or load is allowed for every affected tenant.
 
     A failover takes along only whom its preview names: those it holds back stay where they are. A drill moves nobody.
@@ -57,6 +59,7 @@ def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding]) -> 
     for change in command.preview:
         if change.path.endswith("region_weights") and isinstance(change.after, dict):
             regions |= {name for name, weight in change.after.items() if _number(weight) > 0}
+    regions |= _led_to(command, state)
     named = command.arguments.get("to_region") or command.arguments.get("primary_region")
     if isinstance(named, str):
         regions.add(named)
@@ -73,7 +76,7 @@ def quota_ok(command: Command, binding: RuntimeTenantBinding, state: Environment
         return False
     mine = [s.id for s in topology.services if s.tenant == binding.tenant and s.id in state.services]
     used = sum(state.services[s].cpu_millicores * state.services[s].replicas for s in mine)
-    more = sum(_cpu_growth(c, state, ("replicas",)) for c in command.preview)
+    more = sum(_cpu_growth(c, state, ("replicas",)) for c in command.preview) + _beside(command, state)
     return used + more <= binding.quota.max_cpu_millicores
 
 
@@ -88,6 +91,33 @@ def error_budget_left(series: Sequence[MetricSeries], slo: Slo) -> float:
             bad_s += one.step_s * sum(value for value in one.values if value is not None)
     allowed_s = slo.window_days * DAY_S * (1 - slo.availability_target)
     return 1 - bad_s / allowed_s
+
+
+def _policy(command: Command, state: EnvironmentState) -> tuple[ServiceState | None, TrafficPolicy | None]:
+    """Return the service whose requests a traffic or release command leads, and the policy it leads them by."""
+    service = state.services.get(str(command.arguments.get("service")))
+    if command.kind == "traffic_policy.apply":
+        return service, TrafficPolicyApply.model_validate(command.arguments).policy
+    if service is not None and command.kind.startswith("release."):
+        return service, service.traffic
+    return service, None
+
+
+def _led_to(command: Command, state: EnvironmentState) -> set[str]:
+    """Return the regions that a traffic or release command lets requests into, at present or when others are gone."""
+    _, policy = _policy(command, state)
+    if policy is None:
+        return set()
+    return {region for region, weight in policy.region_weights.items() if weight > 0} | set(policy.region_failover)
+
+
+def _beside(command: Command, state: EnvironmentState) -> float:
+    """Return the millicores of a blue-green release's second version, which is up in full beside the first."""
+    service, policy = _policy(command, state)
+    begins = command.kind in {"traffic_policy.apply", "release.resume"}
+    if not begins or service is None or policy is None or policy.release is None:
+        return 0.0
+    return float(service.cpu_millicores * service.replicas) if policy.release.strategy == "blue_green" else 0.0
 
 
 def _cpu_growth(change: ResourceChange, state: EnvironmentState, replica_paths: Sequence[str]) -> float:

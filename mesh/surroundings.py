@@ -103,7 +103,7 @@ class SurroundingsReader:
                 "replicas_affected": exposure.replicas_stopped(command),
                 "replicas_total": exposure.replicas_running(touched, desired.effective(now)),
                 "error_budget_left": await self._error_budget(command, topology, now),
-                "residency_ok": exposure.residency_ok(command, bindings),
+                "residency_ok": exposure.residency_ok(command, bindings, desired.effective(now)),
                 "quota_ok": exposure.quota_ok(command, binding, desired.effective(now), topology),
                 "compliance_violations": await self.compliance.violations(
                     command, desired.effective(now), topology, bindings, now

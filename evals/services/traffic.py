@@ -155,7 +155,7 @@ async def _not_skewed(seed: int, folder: Path) -> Measured:
 
 CASES: tuple[Case, ...] = (
     Case(
-        "release-bad", "traffic", "a bad candidate goes within its first step, with a tenth of the harm of a deploy at once",
+        "release-bad", "traffic", "a bad candidate goes within its first step, at a tenth of a big-bang deploy's harm",
         _bad, _bad_unseen, "the plane tells of the candidate what the former version did",
     ),
     Case(

@@ -67,6 +67,8 @@ class Splits:
     active: dict[str, Beside] = field(default_factory=dict[str, Beside])
     skew: dict[str, float] = field(default_factory=dict[str, float])
     """By service, how many times its written share a candidate gets: a proxy that misreads its weights."""
+    mixed_mib: dict[str, Floats] = field(default_factory=dict[str, Floats])
+    """By service, (columns,) what the second version's leak has put into the memory of the column they share."""
     kept: dict[str, deque[SplitStep]] = field(default_factory=dict[str, deque[SplitStep]])
 
     def set(self, service: str, state: ServiceState, now_s: float, startup_s: float) -> None:
@@ -87,17 +89,20 @@ class Splits:
         beside, split = self.active.get(service), split_of(after)
         if beside is None or beside.split.version != after.version or now_s < beside.ready_s:
             return None
+        leaked_mib = leaked_mib - self.mixed_mib.pop(service, 0.0)
         if split is not None and split.version == before:
             self.active[service] = Beside(split, now_s, leaked_mib)
         else:
             self.set(service, after, now_s, 0.0)
         return beside.leaked_mib
 
-    def direct(self, live: Live, now_s: float, share_of: ShareOf) -> None:
-        """Tell `live` which share every second version serves from now on."""
+    def direct(self, live: Live, leaked_mib: Floats, now_s: float, share_of: ShareOf) -> None:
+        """Tell `live` which share every second version serves; one that is gone takes its leak off `leaked_mib`."""
         for service in [s for s in live.beside if s not in self.active]:
             del live.beside[service]
             live.dirty = True
+            columns = self.layout.columns(service)
+            leaked_mib[columns] = np.maximum(leaked_mib[columns] - self.mixed_mib.pop(service, 0.0), 0.0)
         for service, beside in self.active.items():
             split = beside.split
             named = share_of(service, split.tenants) if split.tenants else 0.0
@@ -109,15 +114,20 @@ class Splits:
                 live.touched.add(service)
                 live.dirty = True
 
-    def observe(self, live: Live, plant: Plant, readings: Readings, number: int, dt_s: float) -> None:
+    def observe(
+        self, live: Live, plant: Plant, readings: Readings, leaked_mib: Floats, number: int, dt_s: float
+    ) -> None:
         """Keep what both versions of every split did in this step."""
         for service, beside in self.active.items():
             columns = self.layout.columns(service)
             main = live.traits.get((service, live.services[service].version), Traits())
             other = live.traits.get((service, beside.split.version), Traits())
-            _leak(beside, other, plant, readings, columns, dt_s)
-            one = _Column(self.layout.plant, plant, readings, columns)
-            leaked = np.maximum(readings.memory_mib[columns] - plant.memory_base_mib[columns], 0.0)
+            krequests = _per_replica(plant, readings, columns) * dt_s / 1000.0
+            _leak(beside, other, plant, krequests, columns)
+            more = beside.share * (other.leak_mib_per_krequest - main.leak_mib_per_krequest) * krequests
+            self.mixed_mib[service] = self.mixed_mib.get(service, 0.0) + more
+            one = _Column(self.layout.plant, plant, readings, leaked_mib, columns)
+            leaked = np.maximum(leaked_mib[columns] - self.mixed_mib[service], 0.0)
             served = [one.served(live.services[service].version, main, 1.0 - beside.share, leaked)]
             if number * dt_s >= beside.ready_s:
                 served.append(one.served(beside.split.version, other, beside.share, beside.leaked_mib))
@@ -143,14 +153,16 @@ def tenants_share(layout: Layout, plant: Plant, flow: Floats, of_tenants: Floats
     return float(theirs / all_of_it) if all_of_it > 0.0 else 0.0
 
 
-def _leak(beside: Beside, traits: Traits, plant: Plant, readings: Readings, columns: list[int], dt_s: float) -> None:
-    """Replicas share requests evenly, whichever version they run: only the candidate's own leak."""
-    if traits.leak_mib_per_krequest <= 0.0 or beside.share <= 0.0:
-        return
+def _per_replica(plant: Plant, readings: Readings, columns: list[int]) -> Floats:
+    """Requests per second and replica: they share evenly, whichever version they run."""
     cores = np.maximum(readings.cpu_utilisation[columns], 1e-9) * plant.cores[columns]
     replicas = np.maximum(readings.cpu_cores[columns] / cores, 1.0)
-    per_replica = readings.request_rate[columns] / replicas
-    beside.leaked_mib = beside.leaked_mib + traits.leak_mib_per_krequest / 1000.0 * per_replica * dt_s
+    return readings.request_rate[columns] / replicas
+
+
+def _leak(beside: Beside, traits: Traits, plant: Plant, krequests: Floats, columns: list[int]) -> None:
+    if beside.share > 0.0:
+        beside.leaked_mib = beside.leaked_mib + traits.leak_mib_per_krequest * krequests
     room = plant.memory_limit_mib[columns] - plant.memory_base_mib[columns]
     beside.leaked_mib = np.where(beside.leaked_mib >= room, OOM_STAGGER * room, beside.leaked_mib)
 
@@ -158,7 +170,9 @@ def _leak(beside: Beside, traits: Traits, plant: Plant, readings: Readings, colu
 class _Column:
     """One service's columns in one step, from which each version's part is worked out."""
 
-    def __init__(self, healthy: Plant, plant: Plant, readings: Readings, columns: list[int]) -> None:
+    def __init__(
+        self, healthy: Plant, plant: Plant, readings: Readings, leaked_mib: Floats, columns: list[int]
+    ) -> None:
         self._healthy, self._plant, self._at = healthy, plant, columns
         self._rate = readings.request_rate[columns]
         self._self_s = readings.self_ms[columns] / 1000.0
@@ -166,6 +180,8 @@ class _Column:
         sigma = np.log(np.maximum(readings.latency_p95_ms[columns] / readings.latency_p50_ms[columns], 1.0)) / Z95
         self._variance = self._mean_s**2 * np.expm1(sigma**2)
         self._failed = readings.error_share[columns]
+        in_flight = readings.memory_mib[columns] - plant.memory_base_mib[columns] - leaked_mib[columns]
+        self._in_flight_mib = np.maximum(in_flight, 0.0)
 
     def served(self, version: str, traits: Traits, share: float, leaked_mib: Floats) -> Served:
         """What a version does with its share, weighted over the regions."""
@@ -173,7 +189,7 @@ class _Column:
         cpu_ms = healthy.cpu_ms[at] * traits.cpu_factor
         io_s = (healthy.io_ms[at] * traits.io_factor + traits.io_add_ms) / 1000.0
         base = healthy.memory_base_mib[at] * traits.memory_factor
-        memory = np.minimum(base + leaked_mib, plant.memory_limit_mib[at])
+        memory = np.minimum(base + self._in_flight_mib + leaked_mib, plant.memory_limit_mib[at])
         filled = np.clip((memory / plant.memory_limit_mib[at] - GC_FROM) / (1.0 - GC_FROM), 0.0, 1.0)
         busy = cpu_ms * (1.0 + GC_COST * filled**2)
         # Queue and work at the CPU together, stretched as that column's are.

@@ -58,7 +58,7 @@ class Traffic:
             theirs = np.isin(demand.tenant_of, [demand.tenants.index(t) for t in tenants if t in demand.tenants])
             return tenants_share(self._layout, plant, demand.base * share, theirs.astype(np.float64), service)
 
-        self.splits.direct(live, at_s, share_of)
+        self.splits.direct(live, state.leaked_mib, at_s, share_of)
         step_s = float(self._layout.spec.step_s)
         for service in self._failover | dict.fromkeys(live.failed):
             self._watch(live, service, state.ready, desired, step_s)
@@ -133,10 +133,11 @@ class Traffic:
             )
         return most
 
-    def observe(self, live: Live, plant: Plant, readings: Readings, number: int) -> None:
+    def observe(self, live: Live, plant: Plant, readings: Readings, state: PlantState, number: int) -> None:
         """After a step: keep what was served."""
         self._latency_s = readings.latency_mean_ms / 1000.0
-        self.splits.observe(live, plant, readings, number, float(self._layout.spec.step_s))
+        step_s = float(self._layout.spec.step_s)
+        self.splits.observe(live, plant, readings, state.leaked_mib, number, step_s)
 
 
 def _keep(offered: Floats, most: float) -> Floats:

@@ -150,7 +150,7 @@ class World:
         readings = advance(self.plant, self.state, demand, float(self.spec.step_s), self.prepared)
         self._answer_clients(readings)
         if steered:
-            self.traffic.observe(self.live, self.plant, readings, self.history.count)
+            self.traffic.observe(self.live, self.plant, readings, self.state, self.history.count)
         for column in np.flatnonzero(readings.oom) if readings.oom.any() else ():
             self.cluster.restart([int(column)], self.elapsed_s)
         self.elapsed_s += self.spec.step_s
