@@ -55,6 +55,11 @@ CASES = {
         "traffic.shift",
         lambda c: {"service": c.plain, "region_weights": dict(zip(c.regions, (0.75, 0.25), strict=True))},
     ),
+    "traffic_policy": ("traffic_policy.apply", lambda c: {"service": c.plain, "policy": {"rate_limit_rps": 50.0}}),
+    "release_promote": ("release.promote", lambda c: {"service": c.plain}),
+    "release_pause": ("release.pause", lambda c: {"service": c.plain}),
+    "release_resume": ("release.resume", lambda c: {"service": c.scaled}),
+    "release_abort": ("release.abort", lambda c: {"service": c.plain}),
     "throttle": ("tenant.throttle", lambda c: {"tenant": c.tenant, "rate_limit_rps": 40.0}),
     "scaling_policy": ("scaling_policy.update", lambda c: {"service": c.scaled, "policy": POLICY}),
     "ticket": (
@@ -150,6 +155,8 @@ async def stage(request, tmp_path):
     stage = await request.param(tmp_path, transport)
     stage.wire = wires[0]
     await stage.somebody_writes(stage.cast.plain, "version", value="v9.9.9")
+    for service, intent in ((stage.cast.plain, "run"), (stage.cast.scaled, "pause")):
+        await stage.somebody_writes(service, "traffic", "release", value={"candidate": "v10", "intent": intent})
     yield stage
     await stage.bench.client.http.aclose()
     stage.bench.services.database.close()

@@ -79,7 +79,7 @@ def wanted(state: ReleaseState, plan: ReleasePolicy, at: datetime) -> ReleaseSta
             return end(state, "undone", at, "taken back by people")
         case "abort" if not ended:
             return end(state, "rolled_back", at, "aborted by people")
-        case "promote" if not ended:
+        case "promote" if before != now and state.phase != "promoted":
             return end(state, "promoted", at, "promoted by people")
         case "pause" if state.phase == "running":
             return state.model_copy(update={"phase": "paused", "detail": "paused by people"})
