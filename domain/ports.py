@@ -135,6 +135,10 @@ class ActionVerifier(Protocol):
         """Tell whether the runtime's live state holds what the command wrote."""
         ...
 
+    async def ended(self, command: Command) -> bool:
+        """Tell whether the runtime is done with it: what takes long is judged afterwards."""
+        ...
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan the restore of the fields we wrote that still hold our value; Conflict when they do not."""
         ...

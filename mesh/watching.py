@@ -75,7 +75,7 @@ class Watching:
             return stored
         watch = next((w for w in self.journal.open_watches() if w.command == command.id), None)
         now = self.clock.now()
-        if watch is None or now < watch.hold_until:
+        if watch is None or now < watch.hold_until or not await self._ended(command):
             return None
         self.crash.reach("verify.during", command=command.id)
         verification = await self._judge(command, watch, incident, now)
@@ -101,6 +101,13 @@ class Watching:
             minutes=tuple(zero + i * one.step_s / 60 for i in range(len(one.values))), values=one.values,
             bound=None if service is None else service.slo.latency_p95_ms,
         )  # fmt: skip
+
+    async def _ended(self, command: Command) -> bool:
+        """Tell whether there is something to judge; a runtime that does not answer is judged as quiet."""
+        try:
+            return await self.actions.for_kind(command.kind).ended(command)
+        except Unavailable:
+            return True
 
     async def _judge(self, command: Command, watch: Watch, incident: Incident | None, now: datetime) -> Verification:
         try:

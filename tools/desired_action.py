@@ -102,6 +102,11 @@ class DesiredAction(Generic[A]):
             for patch in command.patches
         )
 
+    async def ended(self, command: Command) -> bool:
+        """Tell that nothing is left to do: a written field is written."""
+        del command
+        return True
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan the restore. Raises Conflict where a field no longer holds our value."""
         client = self._client.for_tenant(command.tenant)

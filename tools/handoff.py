@@ -47,6 +47,10 @@ class Handoff:
         """Tell whether the ticket is recorded."""
         return await self._ticket.verify(command)
 
+    async def ended(self, command: Command) -> bool:
+        """Tell whether the ticket is recorded: nothing follows."""
+        return await self._ticket.ended(command)
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan nothing: a ticket leaves nothing to take back."""
         return await self._ticket.plan_undo(command, at=at)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from domain.command_kinds import CommandKind
 from domain.commands import Command, Inverse, Proposal
+from domain.errors import Conflict
 from domain.ids import PLATFORM
 from domain.outcomes import ActionPlan, EffectReceipt
 from domain.runtime_api import REQUESTS, OperationRecord, OperationRequest, PreviewAnswer
@@ -52,17 +53,28 @@ class RecordedAction:
 
     async def verify(self, command: Command) -> bool:
         """Tell whether the operation ended well."""
-        receipt = await effect_under(self._client, command)
-        if receipt.operation is None:
-            return False
-        client = self._client.for_tenant(command.tenant)
-        record = await client.read(place(command.environment, "operations", receipt.operation), _OPERATION)
-        return record.done
+        record = await self._record(command)
+        return record is not None and record.done
+
+    async def ended(self, command: Command) -> bool:
+        """Tell whether the operation has ended, well or not."""
+        record = await self._record(command)
+        return record is None or record.ended
 
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
-        """Plan nothing: there is nothing lasting."""
+        """Plan nothing: there is nothing lasting. Raises Conflict where the operation says that it left something."""
         del at
+        record = await self._record(command)
+        if record is not None and record.progress.result.get("left"):
+            raise Conflict(f"it left something behind: {record.progress.detail}", reason="left_behind")
         return ActionPlan(preview=(), inverse=_NOTHING_LASTING, affected=command.affected)
+
+    async def _record(self, command: Command) -> OperationRecord | None:
+        receipt = await effect_under(self._client, command)
+        if receipt.operation is None:
+            return None
+        client = self._client.for_tenant(command.tenant)
+        return await client.read(place(command.environment, "operations", receipt.operation), _OPERATION)
 
     async def _affected(self, proposal: Proposal, answer: PreviewAnswer) -> AffectedSet:
         """What the target and every resource in the preview reaches; a ticket touches only its tenant."""

@@ -2,6 +2,8 @@
 
 from importlib.resources import files
 
+from pydantic import JsonValue
+
 from domain.errors import NotFound
 from runtime.services.chaos.experiment import Experiment, read_experiment
 
@@ -22,4 +24,5 @@ def shipped_one(name: str, **configuration: str) -> Experiment:
     found = shipped().get(name)
     if found is None:
         raise NotFound(f"no experiment {name} ships; there are {', '.join(shipped())}")
-    return read_experiment(found.document | {"configuration": {**found.configuration, **configuration}})
+    changed: dict[str, JsonValue] = {**found.configuration, **configuration}
+    return read_experiment({**found.document, "configuration": changed})

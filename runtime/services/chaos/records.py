@@ -52,6 +52,8 @@ class Run(Frozen):
     due: UtcDatetime | None = None
     """When it goes on."""
     injected: tuple[Injected, ...] = ()
+    left: tuple[str, ...] = ()
+    """Handles of faults that its rollbacks could not take back."""
     ask: str = ""
     """Why somebody wants it to end."""
     journal: Journal
@@ -111,6 +113,8 @@ def progress_of(run: Run) -> Progress:
         "status": run.journal.status,
         "deviated": run.journal.deviated,
     }
+    if run.left:
+        result["left"] = [*run.left]
     if run.phase != "ended":
         return Progress(status="running", fraction=min(0.99, run.position / total), result=result)
     return Progress(status=_ENDINGS[run.journal.status], result=result, detail=run.journal.detail)

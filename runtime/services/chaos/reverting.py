@@ -55,7 +55,8 @@ class Reverter:
             and (tenant in {PLATFORM, lease.tenant})
             and (run is None or lease.run == run)
         ]
-        return tuple([lease for lease in mine if await self.revert(lease, why)])
+        tried = [(lease, await self.revert(lease, why)) for lease in mine]
+        return tuple(lease.model_copy(update={"error": trouble}) for lease, trouble in tried if trouble)
 
     async def turn(self) -> None:
         """Look at every lease: one that ran out, that nobody alive holds, or that was stuck is taken back."""

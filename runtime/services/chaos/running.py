@@ -273,22 +273,18 @@ class Runner:
         """Take back what is still there: as the document says, then whatever it forgot."""
         experiment = Experiment.model_validate(run.journal.experiment)
         results: list[ActivityResult] = []
-        trouble: list[str] = []
         for action in experiment.rollbacks:
             if isinstance(action.provider, RevertFault):
                 run, failed = await self._revert(run, action.provider.of)
                 results.append(self._result(action, ok=not failed, exception=failed or None))
-        for one in run.injected:
-            if not one.back:
-                run, failed = await self._revert(run, one.action)
-                trouble += [failed] if failed else []
-        # A lease whose fault the journal does not know: the process ended between the fault and the journal.
+        # And what the document forgot, or the journal does not know: a process may end between fault and journal.
         left = await self.reverter.revert_all("the run is over", environment=place.environment, run=run.id)
-        trouble += [lease.error or "not taken back" for lease in left]
         ended = noted(run, rollbacks=tuple(results), phase="ended")
-        if trouble:
-            why = f"a rollback failed, it is being tried again: {'; '.join(dict.fromkeys(trouble))}"
+        if left:
+            trouble = "; ".join(dict.fromkeys(lease.error or "not taken back" for lease in left))
+            why = f"a rollback failed, it is being tried again: {trouble}"
             ended = noted(ended, status="failed", deviated=True, detail=why[:2000])
+            ended = ended.model_copy(update={"left": tuple(lease.handle for lease in left)})
         return self._close(place, ended)
 
     def _close(self, place: Place, run: Run) -> Run:
@@ -311,7 +307,7 @@ class Runner:
         say(
             self.parts.tell, place.tenant, place.environment, self.parts.clock,
             ChaosChanged(experiment=run.experiment, run=run.id, phase=phase, detail=detail),
-            severity="critical" if phase == "failed" and "rollback" in detail else "info",
+            severity="critical" if run.left else "info",
         )  # fmt: skip
 
     def _load(self, place: Place, record: OperationRecord) -> Run:
