@@ -35,11 +35,16 @@ class Cast:
     regions: tuple[str, str]
     stranger: str
     """A tenant that does not own the service."""
+    pool: str
+    """A node pool; the platform's."""
+    sku: str
+    """A machine type the pool could have instead."""
 
 
-SMALL = Cast("acme", "shop", "cart", "v1", ("west", "north"), "globex")
+SMALL = Cast("acme", "shop", "cart", "v1", ("west", "north"), "globex", "pool", "D4as")
 WORLD = Cast(
-    "borealis-media", "transcode", "player-api", "v1.0.0", ("westeurope", "northeurope"), "acme-retail"
+    "borealis-media", "transcode", "player-api", "v1.0.0", ("westeurope", "northeurope"), "acme-retail",
+    "shared-westeurope", "D8as_v5",
 )  # fmt: skip
 SPEC = demo_world().model_copy(update={"retention_steps": 60})
 """Made once; ten minutes of metrics are enough here."""
@@ -49,6 +54,9 @@ CASES = {
     "scale": ("service.scale", lambda c: {"service": c.plain, "replicas": 7}),
     "resize": ("service.resize", lambda c: {"service": c.plain, "cpu_millicores": 1500, "memory_mib": 2048}),
     "rollback": ("service.rollback", lambda c: {"service": c.plain, "to_version": c.first}),
+    "schedule": ("service.schedule", lambda c: {"service": c.plain, "on_hour_utc": 6, "off_hour_utc": 20}),
+    "node_pool": ("node_pool.scale", lambda c: {"node_pool": c.pool, "node_count": 5}),
+    "node_pool_sku": ("node_pool.change_sku", lambda c: {"node_pool": c.pool, "sku": c.sku}),
     "restart": ("service.restart", lambda c: {"service": c.plain, "reason": "memory_pressure"}),
     "configure": ("service.configure", lambda c: {"service": c.plain, "key": "timeout_ms", "value": "250"}),
     "traffic_shift": (
@@ -67,6 +75,8 @@ CASES = {
         lambda c: {"owner_team": "team", "title": "t", "cause": "zone lost", "missing_action": "move"},
     ),
 }
+POOLS = ("node_pool", "node_pool_sku")
+"""Tools that change what only the platform owns."""
 LASTING = [name for name, (kind, _) in CASES.items() if CATALOGUE[kind].reversibility == "inverse"]
 
 
@@ -81,10 +91,13 @@ class Stage:
         kind, arguments = CASES[tool]
         wanted = arguments(self.cast) | changed
         addresses = {"throttle": f"tenant/{self.cast.tenant}", "ticket": f"environment/{PROD}"}
+        if tool in POOLS:
+            addresses[tool] = f"node_pool/{wanted['node_pool']}"
         target = EntityRef.parse(addresses.get(tool) or wanted["service"])
+        owner = "platform" if tool in POOLS else self.cast.tenant
         return Proposal(
-            kind=kind, arguments=wanted, target=target, tenant=tenant or self.cast.tenant, environment=PROD,
-            proposer="sre", rationale="because",
+            kind=kind, arguments=wanted, target=target, tenant=tenant or owner, environment=PROD, proposer="sre",
+            rationale="because",
         )  # fmt: skip
 
     async def command(self, tool, **changed):
@@ -295,6 +308,7 @@ async def test_another_tenants_resource_is_as_if_missing(stage, tool):
     with pytest.raises(NotFound) as crossed:
         await tools.plan(stage.proposal(tool, tenant=stage.cast.stranger), at=stage.bench.clock.now())
     missing = {"tenant": "nobody"} if tool == "throttle" else {"service": "nothing"}
+    missing = {"node_pool": "nothing"} if tool in POOLS else missing
     with pytest.raises(NotFound) as gone:
         await tools.plan(stage.proposal(tool, **missing), at=stage.bench.clock.now())
     assert str(crossed.value) == str(gone.value)
