@@ -53,6 +53,17 @@ COST_ADVICE = Columns(
     "Recommendations",
     (("lever", "lever"), ("resource", "resource"), ("USD a month", "saving"), ("command", "act.kind"), ("why", "why")),
 )
+PACKS = Columns(
+    "Packs",
+    (("pack", "name"), ("version", "version"), ("kind", "kind"), ("by", "publisher"), ("refused", "refused"),
+     ("what", "summary")),
+)  # fmt: skip
+PACKS_INSTALLED = Columns(
+    "Installed",
+    (("environment", "environment"), ("pack", "pack"), ("version", "version"), ("newest", "newest"),
+     ("parameters", "parameters")),
+)  # fmt: skip
+PACK_KEYS = Columns("Keys", (("publisher", "name"), ("key", "id"), ("state", "state"), ("since", "since")))
 
 
 def pick(row: JsonValue, path: str) -> str:

@@ -2,13 +2,14 @@
 
 import typer
 
-from cli.groups import audit, cost, evals, index, plans, principal, replay, subscriptions
+from cli.groups import audit, cost, evals, index, packs, plans, principal, replay, subscriptions
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
     ("cost", cost.group),
     ("evals", evals.group),
     ("index", index.group),
+    ("packs", packs.group),
     ("plans", plans.group),
     ("principal", principal.group),
     ("replay", replay.group),
