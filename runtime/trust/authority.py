@@ -42,6 +42,10 @@ class LocalAuthority:
         """Sign a request: the chain from the leaf to this issuer, in PEM form, valid from an hour before `at`."""
         return self.sign(request, not_before=at - BACKDATED, not_after=at + lifetime)
 
+    def takes_identities(self) -> bool:
+        """Tell that it signs the names of workloads."""
+        return True
+
     async def renewal(self, chain: bytes, *, at: datetime) -> TimeRange | None:
         """Return no window: this authority has no wish when to be asked."""
         return None

@@ -35,7 +35,8 @@ class LoopbackCertificates:
         held = self._versions(wanted).at(version) / "key.pem"
         if not held.exists():
             write_private(held, key_pem(new_key()))
-        return signing_request(read_key(held.read_bytes()), [wanted.hostname], [wanted.identity])
+        identities = [wanted.identity] if self.issuer(wanted.issuer).takes_identities() else []
+        return signing_request(read_key(held.read_bytes()), [wanted.hostname], identities)
 
     async def stage(self, wanted: Wanted, version: str, chain: bytes) -> None:
         """Keep the chain beside the version's key."""

@@ -48,6 +48,10 @@ class Issuer(Protocol):
         """Return when it wishes the certificate to be renewed (RFC 9773); None where it has no wish."""
         ...
 
+    def takes_identities(self) -> bool:
+        """Tell whether it signs URI names that tell a workload's tenant; public issuers do not."""
+        ...
+
     def anchors(self) -> bytes:
         """Return the roots a client of its certificates trusts, in PEM form."""
         ...

@@ -45,7 +45,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "google": ("api", "mesh"),
     "opentelemetry": ("agents", "tools", "api", "mesh"),
     "tenacity": ("agents", "grounding", "tools"),
-    "httpx": ("tools", "mesh", "evals", "cli"),
+    "httpx": ("tools", "runtime", "mesh", "evals", "cli"),
     "fastapi": ("api", "runtime", "mesh"),
     "starlette": ("api", "runtime", "mesh"),
     "uvicorn": ("mesh", "cli"),
