@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from domain.arguments import RegionFailover as RegionFailoverArguments
 from domain.base import Frozen
 from domain.changes import ResourceChange
-from domain.errors import Invalid, NotFound, Refused, Unavailable
+from domain.errors import Invalid, NotFound, Refused
 from domain.ids import PLATFORM, EnvironmentId
 from domain.runtime_api import OperationRecord, Progress
 from runtime.documents import Documents, Place
@@ -35,7 +35,6 @@ class Failover(Frozen):
     """Acknowledged writes that each store had lost earlier."""
     promoted: tuple[str, ...] = ()
     lost_writes: dict[str, int] = Field(default_factory=dict[str, int])
-    done: bool = False
 
 
 class Term(Frozen):
@@ -81,7 +80,6 @@ class RegionFailover:
                 continue
             if self._term(record) != failover.term:
                 return Progress(status="failed", detail=f"failover {failover.term} was overtaken by a later one")
-            await self._caught_up(plane, store, failover)
             await plane.fence(store, failover.source)
             await plane.promote(store, failover.target)
             lost = await plane.lost_writes(store) - failover.before.get(store, 0)
@@ -91,7 +89,6 @@ class RegionFailover:
                 }
             )  # fmt: skip
             self._write(record, failover)
-        self._write(record, failover.model_copy(update={"done": True}))
         lost = sum(failover.lost_writes.values())
         text = f"{len(failover.promoted)} stores promoted in {failover.target}; {lost} acknowledged writes lost"
         return Progress(status="done", result=failover.model_dump(mode="json"), detail=text)
@@ -121,13 +118,6 @@ class RegionFailover:
             )  # fmt: skip
             FAILOVERS.put(connection, _place(record), record.id, failover, at=now, expect=0)
         return failover
-
-    async def _caught_up(self, plane: DataPlane, store: str, failover: Failover) -> None:
-        """A standby that is gone cannot be promoted: say so and come again. One that is behind is what there is."""
-        try:
-            await plane.replica_head(store)
-        except NotFound as error:
-            raise Unavailable(f"{store} has no copy in {failover.target} to promote", reason="no_standby") from error
 
     def _term(self, record: OperationRecord) -> int:
         with self.parts.database.read() as connection:
