@@ -24,6 +24,7 @@ from api.views import (
     PlanView,
     Proposed,
     TokenView,
+    TraceView,
 )
 from domain.base import Digest
 from domain.commands import CommandRecord, State
@@ -217,6 +218,14 @@ class Records(Protocol):
         ...
 
 
+class TraceReader(Protocol):
+    """What one event set off."""
+
+    def find(self, reach: Reach, subject: str) -> TraceView:
+        """Return a trace within reach by its id, or by an incident's, a command's or a finding's. Raises NotFound."""
+        ...
+
+
 class SubscriptionKeeper(Protocol):
     """Who is sent a tenant's feedback."""
 
@@ -268,6 +277,7 @@ class ApiServices:
     identities: IdentityReader
     identity_writer: IdentityWriter
     records: Records
+    traces: TraceReader
     subscriptions: SubscriptionKeeper
     health: Health
 

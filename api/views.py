@@ -259,3 +259,32 @@ class WebhookKeyView(Frozen):
     """What receivers verify deliveries with."""
 
     public_key: str
+
+
+TraceKind = Literal[
+    "event", "finding", "incident", "run", "proposal", "decision", "step", "tool", "verification", "outcome"
+]
+
+
+class TraceLine(Frozen):
+    """One thing that happened in a trace."""
+
+    at: UtcDatetime
+    kind: TraceKind
+    what: str
+    text: str
+    subject: str
+    """What it is about: an address or an id."""
+    by: str
+    """Who did or said it."""
+    tenant: TenantId
+    ref: str
+    """Id of the event, incident, run or command."""
+
+
+class TraceView(Frozen):
+    """One trace, in the order of time."""
+
+    trace: str
+    """W3C trace id, 32 hex digits."""
+    lines: tuple[TraceLine, ...]

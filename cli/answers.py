@@ -29,10 +29,26 @@ PLANS = Columns(
     (("id", "plan.id"), ("tenant", "plan.tenant"), ("environment", "plan.environment"), ("state", "state"),
      ("by", "plan.proposer"), ("why", "rationale"), ("how it went", "reason")),
 )  # fmt: skip
+RESTORE_POINTS = Columns(
+    "Restore points",
+    (("id", "id"), ("tenant", "tenant"), ("cut at", "cut_at"), ("region", "region"), ("status", "status"),
+     ("proof", "proof.status"), ("rows", "proof.rows_compared"), ("expires", "expires_at")),
+)  # fmt: skip
+PROPOSED = Columns("Proposed", (("status", "status"), ("follow it at", "location")))
+OPERATIONS = Columns(
+    "Operations",
+    (("id", "id"), ("kind", "kind"), ("target", "target"), ("status", "progress.status"),
+     ("RPO s", "progress.result.rpo_s"), ("RTO s", "progress.result.rto_s"), ("how it went", "progress.detail")),
+)  # fmt: skip
 BILL = Columns(
     "Bill",
     (("owner", "owner"), ("direct", "direct"), ("shared", "shared"), ("idle", "idle"), ("total", "total")),
 )
+TRACE = Columns(
+    "Trace",
+    (("at", "at"), ("kind", "kind"), ("what", "what"), ("about", "subject"), ("by", "by"), ("told", "text"),
+     ("ref", "ref")),
+)  # fmt: skip
 SUBSCRIPTIONS = Columns(
     "Subscriptions",
     (("id", "id"), ("tenant", "subscriber.tenant"), ("form", "subscriber.form"), ("url", "subscriber.url"),
@@ -43,6 +59,15 @@ DEAD_LETTERS = Columns(
     "Dead letters",
     (("position", "entry.seq"), ("event", "entry.id"), ("type", "entry.event.type"), ("tries", "attempts"),
      ("why", "reason"), ("at", "at")),
+)  # fmt: skip
+COMPLIANCE_CONTROLS = Columns(
+    "Controls",
+    (("control", "control"), ("shall be", "desired"), ("is", "live"), ("failing", "failing"), ("demands", "title")),
+)
+COMPLIANCE_FINDINGS = Columns(
+    "Not met, or waived",
+    (("control", "control"), ("resource", "resource"), ("tenant", "tenant"), ("verdict", "status"),
+     ("evidence", "evidence"), ("remedy", "remedy")),
 )  # fmt: skip
 COST_ANOMALIES = Columns(
     "Anomalies",

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import answers, render, verbs, worlds
+from cli.calls import call
 from cli.groups import GROUPS
 from cli.options import Command, Digest, JsonFlag, Note, Tenant
 
@@ -79,6 +80,18 @@ def show(subject: Annotated[str, typer.Argument(help="Incident or command id.")]
 def why(subject: Annotated[str, typer.Argument(help="Incident or command id.")], *, as_json: JsonFlag = False) -> None:
     """Explain: evidence, competing hypotheses, policy reasons, what was checked afterwards."""
     verbs.why(subject, as_json=as_json)
+
+
+@app.command()
+def trace(
+    subject: Annotated[str, typer.Argument(help="Trace id, or the id of an incident, a command or a finding.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Follow one trace: the event that began it, worker or agent, decision, tool call, verification, outcome."""
+    view = call("GET", f"/v1/traces/{subject}")
+    lines = view["lines"] if isinstance(view, dict) and not as_json else view
+    render.either(answers.TRACE, lines, as_json=as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

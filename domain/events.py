@@ -36,6 +36,16 @@ DIMENSIONS: tuple[str, ...] = (
 """Names of the canonical dimensions as CloudEvents extension attributes (lower case, as the standard demands)."""
 
 
+def traceparent_of(*names: str, within: str | None = None) -> str:
+    """Return a W3C traceparent for something that came without one: the same names always give the same.
+
+    `within` is the traceparent of what it belongs to; without it a trace of its own begins.
+    """
+    hexed = sha256("\x1f".join(names).encode()).hexdigest()
+    began = hexed[:32] if within is None else within.split("-")[1]
+    return f"00-{began}-{hexed[32:48]}-01"
+
+
 class Dimensions(Frozen):
     """The canonical dimensions an event, span, metric or log line carries."""
 

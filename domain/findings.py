@@ -42,6 +42,8 @@ class Finding(Frozen):
     """Money at stake per month, where that is what counts."""
     evidence: tuple[str, ...] = ()
     """Lines a person can check: what was read where, in numbers."""
+    trace: str | None = None
+    """W3C traceparent of the event that woke the worker, where one did; a timer begins a trace of its own."""
     acts: tuple[Act, ...] = ()
     """None: people are told. One: a proposal. Several: one change plan, in this order."""
 

@@ -25,4 +25,4 @@ class Incident(Frozen):
     events: tuple[EventKey, ...] = ()
     """Keys of symptom events, first seen first."""
     trace: str | None = None
-    """W3C traceparent of the event that opened it."""
+    """W3C traceparent of the event that opened it; one that came without begins a trace here."""

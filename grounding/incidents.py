@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from domain.base import Severity
 from domain.errors import Invalid
-from domain.events import Event
+from domain.events import Event, traceparent_of
 from domain.evidence import ChangeRecord
 from domain.ids import EnvironmentId, IncidentId, TenantId
 from domain.incidents import Incident, IncidentStatus
@@ -191,7 +191,7 @@ class Incidents:
                 opened_at=head.since,
                 last_event_at=head.last_at,
                 entities=(head.entity,),
-                trace=head.trace,
+                trace=head.trace or traceparent_of(head.tenant, *head.events[:1]),
             ),
             members,
         )

@@ -39,6 +39,7 @@ from mesh.cards import command_card
 from mesh.composition import Mesh
 from mesh.plan_services import PlansBehind
 from mesh.submission import callers_key
+from mesh.tracing import TracesBehind
 from storage.tables.knowledge import incidents as incident_rows
 from storage.tables.knowledge import index_documents
 
@@ -330,7 +331,7 @@ def api_services(mesh: Mesh) -> ApiServices:
         proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh), plans=PlansBehind(mesh),
         switchboard=SwitchboardBehind(mesh),
         freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
-        subscriptions=mesh.subscriptions, health=HealthBehind(mesh),
+        traces=TracesBehind(mesh), subscriptions=mesh.subscriptions, health=HealthBehind(mesh),
     )  # fmt: skip
 
 

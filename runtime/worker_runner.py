@@ -4,7 +4,6 @@ A finding is proposed once per time it is raised. What cannot be proposed now (a
 on the next look.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from datetime import datetime, timedelta
 from domain.catalogue import FindingRaised, FindingResolved
 from domain.commands import Proposal
 from domain.errors import OpsmeshError, Unavailable
-from domain.events import Dimensions, IncomingEvent
+from domain.events import Dimensions, IncomingEvent, traceparent_of
 from domain.findings import Act, Finding, FindingRecord
 from domain.ids import EnvironmentId, EvidenceId
 from domain.plans import PlanWindow
@@ -146,6 +145,5 @@ def _proposal(record: FindingRecord, act: Act) -> Proposal:
 
 
 def _trace(finding: Finding, now: datetime) -> str:
-    """Return a W3C traceparent, the same for the same raising of the same finding."""
-    hexed = hashlib.sha256(f"{finding.id}\x1f{now.isoformat()}".encode()).hexdigest()
-    return f"00-{hexed[:32]}-{hexed[32:48]}-01"
+    """Return a W3C traceparent, the same for the same raising of the same finding, in the trace that woke it."""
+    return traceparent_of(finding.id, now.isoformat(), within=finding.trace)

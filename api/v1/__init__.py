@@ -1,6 +1,6 @@
 """The routes of version 1, one file per thing."""
 
-from api.v1 import commands, freezes, incidents, kill_switches, plans, principals, records, subscriptions
+from api.v1 import commands, freezes, incidents, kill_switches, plans, principals, records, subscriptions, traces
 
 ROUTERS = (
     incidents.router,
@@ -11,5 +11,6 @@ ROUTERS = (
     principals.router,
     principals.sources,
     records.router,
+    traces.router,
     subscriptions.router,
 )

@@ -19,6 +19,7 @@ from api.views import (
     PlanView,
     Proposed,
     TokenView,
+    TraceView,
 )
 from domain.base import digest_of
 from domain.cards import Card
@@ -331,6 +332,28 @@ class Records:
         return [one for one in every if self._world.sees(reach, one.tenant)][:limit]
 
 
+class Traces:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def find(self, reach: Reach, subject: str) -> TraceView:
+        tenant = subject.removeprefix("trace-")
+        if tenant not in {"acme", "globex"} or not self._world.sees(reach, tenant):
+            raise NotFound("no such trace, incident, command or finding")
+        at = datetime(2026, 3, 10, 12, tzinfo=UTC)
+        line = {
+            "at": at,
+            "kind": "event",
+            "what": "x",
+            "text": "",
+            "subject": "",
+            "by": "",
+            "ref": "",
+            "tenant": tenant,
+        }
+        return TraceView.model_validate({"trace": "0" * 32, "lines": [line]})
+
+
 class Subscriptions:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -392,6 +415,7 @@ def services(world: World) -> ApiServices:
         identities=Identities(world),
         identity_writer=IdentityWriter(world),
         records=Records(world),
+        traces=Traces(world),
         subscriptions=Subscriptions(world),
         health=Health(world),
     )

@@ -71,6 +71,9 @@ CASES = (
         ("frz-acme", "frz-globex", "frz-nowhere"),
     ),
     Case("delete /v1/freezes/{freeze}", "/v1/freezes/frz-globex?tenant={tenant}", ("", "", "")),
+    Case(
+        "get /v1/traces/{subject}", "/v1/traces/{thing}", ("trace-acme", "trace-globex", "trace-nowhere"), change=False
+    ),
     Case("get /v1/subscriptions", "/v1/subscriptions?tenant={tenant}", change=False),
     Case("get /v1/subscriptions/key", "/v1/subscriptions/key", change=False),
     Case("post /v1/subscriptions", "/v1/subscriptions", body={"tenant": "{tenant}", "url": "https://example.com/in"}),
