@@ -69,6 +69,7 @@ CASES = {
     "release_resume": ("release.resume", lambda c: {"service": c.scaled}),
     "release_abort": ("release.abort", lambda c: {"service": c.plain}),
     "throttle": ("tenant.throttle", lambda c: {"tenant": c.tenant, "rate_limit_rps": 40.0}),
+    "remedy": ("compliance.remediate", lambda c: {"control": "exposure", "resource": f"service/{c.plain}"}),
     "scaling_policy": ("scaling_policy.update", lambda c: {"service": c.scaled, "policy": POLICY}),
     "ticket": (
         "ticket.open",
@@ -93,7 +94,7 @@ class Stage:
         addresses = {"throttle": f"tenant/{self.cast.tenant}", "ticket": f"environment/{PROD}"}
         if tool in POOLS:
             addresses[tool] = f"node_pool/{wanted['node_pool']}"
-        target = EntityRef.parse(addresses.get(tool) or wanted["service"])
+        target = EntityRef.parse(addresses.get(tool) or wanted.get("resource") or wanted["service"])
         owner = "platform" if tool in POOLS else self.cast.tenant
         return Proposal(
             kind=kind, arguments=wanted, target=target, tenant=tenant or owner, environment=PROD, proposer="sre",
@@ -168,6 +169,7 @@ async def stage(request, tmp_path):
     stage = await request.param(tmp_path, transport)
     stage.wire = wires[0]
     await stage.somebody_writes(stage.cast.plain, "version", value="v9.9.9")
+    await stage.somebody_writes(stage.cast.plain, "ingress_from", value=["10.0.0.0/8", "0.0.0.0/0"])
     for service, intent in ((stage.cast.plain, "run"), (stage.cast.scaled, "pause")):
         await stage.somebody_writes(service, "traffic", "release", value={"candidate": "v10", "intent": intent})
     yield stage
@@ -309,6 +311,7 @@ async def test_another_tenants_resource_is_as_if_missing(stage, tool):
         await tools.plan(stage.proposal(tool, tenant=stage.cast.stranger), at=stage.bench.clock.now())
     missing = {"tenant": "nobody"} if tool == "throttle" else {"service": "nothing"}
     missing = {"node_pool": "nothing"} if tool in POOLS else missing
+    missing = {"resource": "service/nothing"} if tool == "remedy" else missing
     with pytest.raises(NotFound) as gone:
         await tools.plan(stage.proposal(tool, **missing), at=stage.bench.clock.now())
     assert str(crossed.value) == str(gone.value)
