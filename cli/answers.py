@@ -74,6 +74,16 @@ COST_ANOMALIES = Columns(
     (("cause", "cause"), ("resource", "resource"), ("region", "region"), ("sku", "sku"), ("since", "since"),
      ("USD/h more", "excess"), ("what", "text")),
 )  # fmt: skip
+CERTIFICATES = Columns(
+    "Certificates",
+    (("certificate", "certificate"), ("tenant", "tenant"), ("host", "hostname"), ("verdict", "verdict"),
+     ("issuer", "served.issuer"), ("ends", "served.not_after"), ("renewal", "renewal_at")),
+)  # fmt: skip
+SECRETS = Columns(
+    "Secrets",
+    (("secret", "secret"), ("tenant", "tenant"), ("opens", "opens"), ("in use", "in_use"), ("login", "verdict"),
+     ("renewal", "renewal_at")),
+)  # fmt: skip
 COST_ADVICE = Columns(
     "Recommendations",
     (("lever", "lever"), ("resource", "resource"), ("USD a month", "saving"), ("command", "act.kind"), ("why", "why")),

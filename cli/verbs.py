@@ -274,8 +274,12 @@ def _told(answer: JsonValue, *, as_json: bool) -> int:
     return WON if won else LOST
 
 
+_NAMED = ("service", "node", "node_pool", "tenant", "data_store", "certificate", "secret", "issuer", "pack", "release")
+"""Arguments that name what a command is done to; the first that is given does."""
+
+
 def _target(arguments: Mapping[str, JsonValue], environment: str) -> JsonValue:
-    for kind in ("service", "node", "node_pool", "tenant", "data_store", "certificate", "secret", "pack", "release"):
+    for kind in _NAMED:
         if isinstance(name := arguments.get(kind), str):
             return {"kind": kind, "id": name}
     return {"kind": "environment", "id": environment}

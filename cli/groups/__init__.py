@@ -2,10 +2,11 @@
 
 import typer
 
-from cli.groups import audit, compliance, cost, evals, index, packs, plans, principal, replay, subscriptions
+from cli.groups import audit, certificates, compliance, cost, evals, index, packs, plans, principal, replay, subscriptions
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
+    ("certificates", certificates.group),
     ("compliance", compliance.group),
     ("cost", cost.group),
     ("evals", evals.group),

@@ -34,6 +34,8 @@ def next_wave(
     tiers: Mapping[str, int],
     allowed: Mapping[TenantId, Collection[str]],
     at: datetime,
+    *,
+    per_wave: int = PER_WAVE,
 ) -> Wave | None:
     """Return what is replaced next; None where nothing signed by a distrusted issuer is served.
 
@@ -49,6 +51,6 @@ def next_wave(
     )
     region = open_ones[0].region if open_ones else bad[0].region
     fresh = sum(1 for s in statuses if not s.wrong and s.issued_within(SPACING, at))
-    taken = [s for s in open_ones if s.region == region][: max(PER_WAVE - fresh, 0)]
+    taken = [s for s in open_ones if s.region == region][: max(per_wave - fresh, 0)]
     of_tenant = {t: tuple(s for s in taken if s.tenant == t) for t in dict.fromkeys(s.tenant for s in taken)}
     return Wave(region, of_tenant, len(open_ones) - len(taken), held)
