@@ -71,8 +71,10 @@ class Unwritten(LeaseBook):
     def renew(self, handle: str, until: datetime, at: object) -> bool:
         """Remember it for longer."""
         del at
-        self._known[handle] = self._known[handle].model_copy(update={"until": until})
-        return True
+        lease = self._known.get(handle)
+        if lease is not None:
+            self._known[handle] = lease.model_copy(update={"until": until})
+        return lease is not None
 
     def find(self, handle: str) -> Lease | None:
         """Return what is remembered."""

@@ -35,7 +35,10 @@ class ApiReaders:
 
 @dataclass(frozen=True, slots=True)
 class CommandsAsEvidence:
-    """Governance's commands as evidence packs show them: open ones and those that ended lately."""
+    """Governance's commands as evidence packs show them: open ones and those that ended lately.
+
+    Experiments are left out: a trial of the loop is no remedy to wait for, and must not be told to whom it tries.
+    """
 
     store: CommandStore
 
@@ -47,5 +50,7 @@ class CommandsAsEvidence:
                 target=r.command.target.address, state=r.state,
             )
             for r in self.store.list(tenant)
-            if r.command.environment == environment and (r.state not in TERMINAL or r.updated_at >= since)
+            if r.command.environment == environment
+            and (r.state not in TERMINAL or r.updated_at >= since)
+            and r.command.target.kind != "experiment"
         ]  # fmt: skip

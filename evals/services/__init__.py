@@ -1,6 +1,6 @@
 """Cases of the runtime's services and workers, one file per service. A new file is one line here."""
 
 from evals.service_cases import Case
-from evals.services import certificates, compliance, cost, recovery, traffic
+from evals.services import certificates, chaos, compliance, cost, recovery, traffic
 
-CASES: tuple[Case, ...] = (*certificates.CASES, *compliance.CASES, *cost.CASES, *recovery.CASES, *traffic.CASES)
+CASES: tuple[Case, ...] = (*chaos.CASES, *certificates.CASES, *compliance.CASES, *cost.CASES, *recovery.CASES, *traffic.CASES)
