@@ -93,15 +93,9 @@ class World:
         self.billing = Billing(self.layout, spec.start, seed)
         self.billing.price(self.node_pools)
         self.meter = Meter(self.layout)
-        self.data_stores: dict[str, DataStoreState] = {
-            s.id: DataStoreState(replica_region=next((r for r in s.regions[1:]), None))
-            for s in spec.services
-            if s.archetype == "database"
-        }
+        self.data_stores = _stores(spec)
         self.backups = Backups(self.data_stores, seed)
-        self.certificates = {
-            f"{s.id}-tls": s.certificate_days * 86_400.0 for s in spec.services if s.certificate_days is not None
-        }
+        self.certificates = _certificates(spec)
         """Seconds after the start at which each certificate ends."""
         self.logins = Logins.of(spec)
         self._next_certificate_s = 0.0
@@ -308,3 +302,17 @@ class World:
         if tenant not in self.demand.tenants:
             raise Invalid(f"no such tenant in this world: {tenant}", reason="unknown_tenant")
         return self.demand.tenants.index(tenant)
+
+
+def _stores(spec: WorldSpec) -> dict[str, DataStoreState]:
+    """Every database with a standby in its second region, where it has one."""
+    return {
+        s.id: DataStoreState(replica_region=next((r for r in s.regions[1:]), None))
+        for s in spec.services
+        if s.archetype == "database"
+    }
+
+
+def _certificates(spec: WorldSpec) -> dict[str, float]:
+    """Seconds after the start at which each ends."""
+    return {f"{s.id}-tls": s.certificate_days * 86_400.0 for s in spec.services if s.certificate_days is not None}
