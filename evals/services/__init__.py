@@ -3,4 +3,11 @@
 from evals.service_cases import Case
 from evals.services import certificates, chaos, compliance, cost, recovery, traffic
 
-CASES: tuple[Case, ...] = (*chaos.CASES, *certificates.CASES, *compliance.CASES, *cost.CASES, *recovery.CASES, *traffic.CASES)
+CASES: tuple[Case, ...] = (
+    *certificates.CASES,
+    *chaos.CASES,
+    *compliance.CASES,
+    *cost.CASES,
+    *recovery.CASES,
+    *traffic.CASES,
+)
