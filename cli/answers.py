@@ -44,6 +44,17 @@ BILL = Columns(
     "Bill",
     (("owner", "owner"), ("direct", "direct"), ("shared", "shared"), ("idle", "idle"), ("total", "total")),
 )
+FINDINGS = Columns(
+    "Findings",
+    (("since", "first_seen"), ("tenant", "finding.tenant"), ("kind", "finding.kind"), ("about", "finding.resource"),
+     ("severity", "finding.severity"), ("status", "status"), ("by", "finding.owner"), ("what", "finding.summary"),
+     ("proposed", "proposed"), ("held", "held")),
+)  # fmt: skip
+RELEASES = Columns(
+    "Releases",
+    (("service", "service"), ("versions", "versions"), ("phase", "phase"), ("step", "step"), ("written", "written"),
+     ("observed", "observed"), ("looks", "looks"), ("judge", "judge"), ("detail", "detail")),
+)  # fmt: skip
 TRACE = Columns(
     "Trace",
     (("at", "at"), ("kind", "kind"), ("what", "what"), ("about", "subject"), ("by", "by"), ("told", "text"),
@@ -59,6 +70,15 @@ DEAD_LETTERS = Columns(
     "Dead letters",
     (("position", "entry.seq"), ("event", "entry.id"), ("type", "entry.event.type"), ("tries", "attempts"),
      ("why", "reason"), ("at", "at")),
+)  # fmt: skip
+EXPERIMENTS = Columns(
+    "Experiments",
+    (("id", "id"), ("title", "title"), ("version", "version"), ("runs", "runs"), ("still there", "open_faults")),
+)
+JOURNAL = Columns(
+    "Activities",
+    (("activity", "activity.name"), ("status", "status"), ("in tolerance", "tolerance_met"), ("output", "output"),
+     ("at", "start"), ("error", "exception")),
 )  # fmt: skip
 COMPLIANCE_CONTROLS = Columns(
     "Controls",

@@ -5,7 +5,7 @@ Groups of verbs lie in `cli.groups`, one file each.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -80,6 +80,21 @@ def show(subject: Annotated[str, typer.Argument(help="Incident or command id.")]
 def why(subject: Annotated[str, typer.Argument(help="Incident or command id.")], *, as_json: JsonFlag = False) -> None:
     """Explain: evidence, competing hypotheses, policy reasons, what was checked afterwards."""
     verbs.why(subject, as_json=as_json)
+
+
+@app.command()
+def findings(
+    environment: Annotated[str, typer.Argument(help="Environment, such as prod.")],
+    *,
+    status: Annotated[Literal["open", "resolved"] | None, typer.Option(help="Only these.")] = None,
+    tenant: Tenant = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what the workers found, with the commands that followed."""
+    headers = {"Opsmesh-Tenant": tenant} if tenant else {}
+    params = {"status": status} if status else {}
+    rows = call("GET", f"/runtime/findings/{environment}", params=params, headers=headers)
+    render.either(answers.FINDINGS, rows, as_json=as_json)
 
 
 @app.command()

@@ -6,11 +6,8 @@ from pathlib import Path
 
 from agents import AGENTS
 from agents.skeleton import Reasoner
-from domain.commands import Proposal
 from domain.decisions import Budget
-from domain.errors import Unavailable
 from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
-from domain.plans import PlanWindow
 from domain.ports import Clock, CrashPoints, FeedbackSink, Ids, Rehearsal
 from domain.principals import ANY, Principal, RoleGrant
 from domain.subscriptions import SubscriptionForm
@@ -44,8 +41,9 @@ from mesh.observed import Observed
 from mesh.paging import Pager
 from mesh.planning import Planning
 from mesh.readers import ApiReaders, CommandsAsEvidence
+from mesh.runtime_proposals import RuntimeProposals
 from mesh.stages import Watcher, nobody
-from mesh.submission import ActionTable, Submission, callers_key
+from mesh.submission import ActionTable, Submission
 from mesh.subscriptions import Subscriptions
 from mesh.surroundings import SurroundingsReader
 from mesh.telemetry import Telemetry
@@ -153,35 +151,6 @@ class Mesh:
         self.parts.runtime_database.close()
 
 
-@dataclass(slots=True)
-class LateProposals:
-    """The runtime's way to propose: bound to the submission once both exist."""
-
-    submission: Submission | None = None
-    planning: Planning | None = None
-
-    async def propose(self, proposal: Proposal, *, idempotency_key: str) -> str:
-        """Record the proposal and return its address. Raises Unavailable before the mesh is up."""
-        if self.submission is None:
-            raise Unavailable("the mesh is still starting", reason="starting")
-        record = await self.submission.submit(proposal, key=callers_key(proposal, idempotency_key))
-        return f"/v1/commands/{record.command.id}"
-
-    async def propose_plan(
-        self,
-        proposals: Sequence[Proposal],
-        *,
-        window: PlanWindow,
-        compensate_in: Sequence[int] | None,
-        idempotency_key: str,
-    ) -> str:
-        """Record the proposals as one plan and return its address. Raises Unavailable before the mesh is up."""
-        if self.planning is None:
-            raise Unavailable("the mesh is still starting", reason="starting")
-        record = await self.planning.propose(proposals, window=window, compensate_in=compensate_in, key=idempotency_key)
-        return f"/v1/plans/{record.plan.id}"
-
-
 def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
     """Put a mesh together over a simulated world, a watched environment or a runtime elsewhere; nothing runs yet."""
     parts.database.create()
@@ -191,11 +160,11 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
     )  # fmt: skip
     principals = Principals(parts.database, governed.audit, parts.clock, OsEntropy())
     _know_ourselves(principals)
-    proposals = LateProposals()
     log = EventLog(parts.database, parts.clock, parts.ids)
     policy = PolicySet.load()
     journal = Journal(parts.database, parts.clock, parts.ids)
     cases = Cases(parts.database, journal, governed.commands)
+    proposals = RuntimeProposals(cases)
     reached = _reach(
         parts, runs, InternalAuthenticator(principals), proposals, governed.grants.public_key_pem, log, policy, cases
     )
@@ -254,7 +223,7 @@ def _reach(
     parts: Parts,
     runs: World | Observed | RemoteRuntime,
     authenticator: InternalAuthenticator,
-    proposals: LateProposals,
+    proposals: RuntimeProposals,
     grant_key: bytes,
     log: EventLog,
     policy: PolicySet,

@@ -3,13 +3,13 @@
 from fastapi import FastAPI
 
 from domain.problems import Problem
-from runtime.api import reads, telemetry, writes
+from runtime.api import findings, reads, telemetry, writes
 from runtime.api.limits import BodyLimit
 from runtime.api.problems import install_problems
 from runtime.parts import RuntimeServices
 from runtime.services import SERVICES
 
-ROUTERS = (reads.router, telemetry.router, writes.router, *(row.router for row in SERVICES))
+ROUTERS = (reads.router, telemetry.router, findings.router, writes.router, *(row.router for row in SERVICES))
 
 
 def build_runtime_app(runtime: RuntimeServices) -> FastAPI:
