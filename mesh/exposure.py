@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from domain.arguments import TrafficPolicyApply
 from domain.changes import ResourceChange
 from domain.commands import Command
-from domain.desired import EnvironmentState, ServiceState
+from domain.desired import SECTIONS, EnvironmentState, ServiceState
 from domain.evidence import MetricSeries
 from domain.policies import TrafficPolicy
 from domain.tenancy import RuntimeTenantBinding
@@ -59,7 +59,7 @@ def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding], sta
     for change in command.preview:
         if change.path.endswith("region_weights") and isinstance(change.after, dict):
             regions |= {name for name, weight in change.after.items() if _number(weight) > 0}
-    regions |= _led_to(command, state)
+    regions |= _led_to(command, state) | _sent_to(command)
     named = command.arguments.get("to_region") or command.arguments.get("primary_region")
     if isinstance(named, str):
         regions.add(named)
@@ -67,6 +67,13 @@ def residency_ok(command: Command, bindings: Sequence[RuntimeTenantBinding], sta
     if command.kind == "region.failover":
         affected = {c.address.removeprefix("tenant/") for c in command.preview if c.address.startswith("tenant/")}
     return all(regions <= set(b.residency.allowed_regions) for b in bindings if b.tenant in affected)
+
+
+def _sent_to(command: Command) -> set[str]:
+    """Return the regions that things outside the state documents go to: those inside are the controls' to judge."""
+    documented = {kind for _, kind in SECTIONS}
+    outside = [c for c in command.preview if c.address.partition("/")[0] not in documented]
+    return {c.after for c in outside if c.path.endswith("region") and isinstance(c.after, str)}
 
 
 def quota_ok(command: Command, binding: RuntimeTenantBinding, state: EnvironmentState, topology: Topology) -> bool:
