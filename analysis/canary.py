@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Action = Literal["promote", "continue", "rollback", "inconclusive"]
 Aspect = Literal["level", "tail", "spread", "rate"]
 
-# Chance that a release of two equal versions is rolled back, over all its metrics, aspects and looks together. Half of
-# the one per cent that is promised: ranks of log distances are only nearly exchangeable.
+# Chance that a release of two equal versions is rolled back, over all its metrics, aspects and looks together: half of
+# the one per cent that is promised, the other half being for whoever checks the split at the same level.
 FALSE_ALARM = 0.005
 # A test that is this surprising without any correction is a doubt: no rollback, but no promotion either.
 DOUBT = 0.01

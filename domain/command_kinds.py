@@ -117,7 +117,7 @@ _ROWS: tuple[CommandSpec, ...] = (
     CommandSpec("node.drain", a.NodeDrain, ("sre", "person"), "drain", "inverse"),
     CommandSpec("traffic.shift", a.TrafficShift, ("sre", "person"), "traffic_shift", "inverse"),
     CommandSpec("traffic_policy.apply", a.TrafficPolicyApply, ("person",), "traffic_policy", "inverse"),
-    CommandSpec("release.promote", a.ReleaseStep, ("person",), "release_promote", "inverse"),
+    CommandSpec("release.promote", a.ReleaseStep, ("person",), "release", "inverse"),
     CommandSpec("release.pause", a.ReleaseStep, ("sre", "person"), "release_pause", "harmless", "low"),
     CommandSpec("release.resume", a.ReleaseStep, ("person",), "release_resume", "inverse"),
     CommandSpec("release.abort", a.ReleaseStep, ("sre", "person"), "release_abort", "inverse"),

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli.groups import audit, certificates, compliance, cost, evals, index, packs, plans, principal, replay, subscriptions
+from cli.groups import audit, certificates, compliance, cost, evals, index, packs, plans, principal, release, replay, subscriptions
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
@@ -14,6 +14,7 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("packs", packs.group),
     ("plans", plans.group),
     ("principal", principal.group),
+    ("release", release.group),
     ("replay", replay.group),
     ("subscriptions", subscriptions.group),
 )

@@ -64,7 +64,7 @@ CASES = {
         lambda c: {"service": c.plain, "region_weights": dict(zip(c.regions, (0.75, 0.25), strict=True))},
     ),
     "traffic_policy": ("traffic_policy.apply", lambda c: {"service": c.plain, "policy": {"rate_limit_rps": 50.0}}),
-    "release_promote": ("release.promote", lambda c: {"service": c.plain}),
+    "release": ("release.promote", lambda c: {"service": c.plain}),
     "release_pause": ("release.pause", lambda c: {"service": c.plain}),
     "release_resume": ("release.resume", lambda c: {"service": c.scaled}),
     "release_abort": ("release.abort", lambda c: {"service": c.plain}),

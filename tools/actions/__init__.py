@@ -44,7 +44,7 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("configure", Configure),
     ("traffic_shift", ShiftTraffic),
     ("traffic_policy", ApplyTrafficPolicy),
-    ("release_promote", PromoteRelease),
+    ("release", PromoteRelease),
     ("release_pause", PauseRelease),
     ("release_resume", ResumeRelease),
     ("release_abort", AbortRelease),
