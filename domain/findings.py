@@ -87,7 +87,6 @@ OWNERS: tuple[Ownership, ...] = (
     Ownership(kind="cost.capacity", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.right_sizing", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.scaling", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
-    Ownership(kind="cost.cheaper_sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.idle", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.schedule", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(

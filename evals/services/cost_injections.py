@@ -118,8 +118,8 @@ async def injected(fault: str, seed: int, folder: Path, *, late: bool = False) -
 
 
 def _spread(finding: Finding, fault: str) -> bool:
-    """A price is the same in every pool with that machine."""
-    return fault == "price_change" and finding.kind == "cost.price"
+    """A price is the same in every pool with that machine, and makes others worth having."""
+    return fault == "price_change" and finding.kind in {"cost.price", "cost.sku"}
 
 
 async def quiet(seed: int, folder: Path, *, hours: int = 24, every_min: int = 30) -> Quiet:

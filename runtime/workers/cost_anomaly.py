@@ -72,10 +72,11 @@ class CostAnomalyWorker:
             return tuple(_advised(environment, one) for one in advice)
         scene = await _scene(parts, environment, desired, anomalies, advice)
         grouped: dict[tuple[str, str], list[CostAnomaly]] = defaultdict(list)
-        for one in anomalies:
-            grouped[one.cause, one.resource].append(one)
+        for one in sorted(anomalies, key=lambda one: (one.resource, one.region)):
+            # A price is one matter however many pools have the machine; all else is its resource's.
+            grouped[one.cause, one.sku if one.cause == "price" else one.resource].append(one)
         found = [_found(scene, group) for group in grouped.values()]
-        told = {finding.resource for finding in found}
+        told = {finding.resource for finding in found if finding.kind != "cost.price"}
         return (*found, *(_advised(environment, one) for one in advice if one.resource not in told))
 
 
@@ -136,7 +137,7 @@ def _found(scene: _Scene, group: Sequence[CostAnomaly]) -> Finding:
     return Finding(
         owner="cost_anomaly", kind=f"cost.{lead.cause}", tenant=lead.tenant, environment=scene.environment,
         resource=lead.resource, summary=f"{lead.text}: {usd:.0f} USD a month more than usual"[:2000],
-        amount_usd=round(usd, 2), evidence=(*(one.text for one in group), split), acts=_remedy(scene, lead, usd),
+        amount_usd=round(usd, 2), evidence=(*(one.text for one in group), split), acts=_remedy(scene, group, usd),
     )  # fmt: skip
 
 
@@ -150,12 +151,14 @@ def _advised(environment: EnvironmentId, advice: Recommendation) -> Finding:
 
 
 _ADVICE_KINDS: Final = {
-    "right_sizing": "right_sizing", "scaling": "scaling", "sku": "cheaper_sku", "idle": "idle", "schedule": "schedule",
+    "right_sizing": "right_sizing", "scaling": "scaling", "sku": "sku", "idle": "idle", "schedule": "schedule",
 }  # fmt: skip
+"""A dearer machine is one finding, whether its change was seen or only that another costs less: proposed once."""
 
 
-def _remedy(scene: _Scene, one: CostAnomaly, usd: float) -> tuple[Act, ...]:
-    """One act that is safe, or a ticket; none where the drift between document and runtime has another owner."""
+def _remedy(scene: _Scene, group: Sequence[CostAnomaly], usd: float) -> tuple[Act, ...]:
+    """One act that is safe, or a ticket; none where another finding or the drift agent has it."""
+    one, advised = group[0], {a.resource: a.act for a in scene.advice if a.lever == "sku"}
     if one.cause == "usage":
         name = one.resource.removeprefix("service/")
         wanted, runs = scene.desired.services.get(name), scene.live.services.get(name)
@@ -163,12 +166,10 @@ def _remedy(scene: _Scene, one: CostAnomaly, usd: float) -> tuple[Act, ...]:
             return ()
         if (act := _written_back(scene, one, wanted)) is not None:
             return (act,)
-    if one.cause in {"sku", "price"}:
-        for advice in scene.advice:
-            if advice.resource == one.resource and advice.lever == "sku":
-                return (advice.act,)
-        if one.cause == "sku" and (act := _exchanged_back(scene, one)) is not None:
-            return (act,)
+    if one.cause == "price" and all(each.resource in advised for each in group):
+        return ()  # each pool's own finding proposes the cheaper machine
+    if one.cause == "sku" and (act := advised.get(one.resource) or _exchanged_back(scene, one)) is not None:
+        return (act,)
     return (_ticket(scene, one, usd),)
 
 
