@@ -34,7 +34,9 @@ class Place:
 
     async def command(self, kind, **arguments):
         """Let a governed command take effect through its tool, the door and a grant."""
-        tool = {"traffic_policy.apply": "traffic_policy", "release.promote": "release"}.get(kind, kind.replace(".", "_"))
+        tool = {"traffic_policy.apply": "traffic_policy", "release.promote": "release"}.get(
+            kind, kind.replace(".", "_")
+        )
         proposal = Proposal(
             kind=kind, arguments={"service": SERVICE, **arguments}, target=EntityRef(kind="service", id=SERVICE),
             tenant=TENANT, environment=PROD, proposer="ana", rationale="because",
