@@ -1,13 +1,14 @@
 """Cases of the runtime's services and workers, one file per service. A new file is one line here."""
 
 from evals.service_cases import Case
-from evals.services import certificates, chaos, compliance, cost, recovery, traffic
+from evals.services import certificates, chaos, compliance, cost, packs, recovery, traffic
 
 CASES: tuple[Case, ...] = (
     *certificates.CASES,
     *chaos.CASES,
     *compliance.CASES,
     *cost.CASES,
+    *packs.CASES,
     *recovery.CASES,
     *traffic.CASES,
 )
