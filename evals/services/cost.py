@@ -10,7 +10,7 @@ from domain.costs import CostDimension
 from domain.ids import PLATFORM
 from domain.topology import Topology
 from evals.service_cases import Case, Check, Measured
-from evals.services.cost_injections import CAUSES, WITHIN_MIN, injected, quiet
+from evals.services.cost_injections import CAUSES, EVERY_MIN, WITHIN_MIN, injected, quiet
 from evals.services.cost_place import CostPlace, cost_place, lived
 from runtime.bills.ports import Billing, Price, UsageSeries
 from runtime.bills.records import CostRecord
@@ -23,8 +23,10 @@ LEAST_RECALL = 0.9
 
 
 async def _told_in_time(seed: int, folder: Path, *, late: bool = False) -> Measured:
-    found = [one for f in CAUSES if (one := await injected(f, seed, folder / f, late=late)) is not None]
-    day = await quiet(seed, folder / "quiet", hours=12)
+    looks, played = WITHIN_MIN // EVERY_MIN, ("runaway_job", "wrong_sku") if late else tuple(CAUSES)
+    tried = [await injected(f, seed, folder / f, late=late, looks=looks) for f in played]
+    found = [one for one in tried if one is not None]
+    day = await quiet(seed, folder / "quiet", hours=2 if late else 8)
     wasting = max(len(found), 1)
     causes = sum(one.right_cause for one in found)
     in_time = sum(one.minutes is not None and one.minutes <= WITHIN_MIN for one in found)
@@ -33,7 +35,7 @@ async def _told_in_time(seed: int, folder: Path, *, late: bool = False) -> Measu
         checks=(
             Check(name="recall within 15 minutes", value=in_time / wasting, bound=LEAST_RECALL, at="least"),
             Check(name="right cause", value=causes / wasting, bound=LEAST_RECALL, at="least"),
-            Check(name="false findings in half a healthy day", value=day.false_findings, bound=0),
+            Check(name="false findings in a healthy shift", value=day.false_findings, bound=0),
         ),
         figures={"injected": len(found), "rule_recall": rule / wasting, "rule_false_alarms": day.rule_false},
         reference="alarm where the last hour cost 1.5 times the same hour yesterday",

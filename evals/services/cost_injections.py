@@ -84,7 +84,7 @@ def late_meter(world: World) -> Billing:
     return LateMeter(world)
 
 
-async def injected(fault: str, seed: int, folder: Path, *, late: bool = False) -> Injection | None:
+async def injected(fault: str, seed: int, folder: Path, *, late: bool = False, looks: int = LOOKS) -> Injection | None:
     """Inject one fault and look every five minutes; None where this draw wastes less than the gate."""
     place = cost_place(lived(seed, DAYS), folder, late_meter if late else SimulatedBilling)
     await place.live(0)
@@ -95,7 +95,7 @@ async def injected(fault: str, seed: int, folder: Path, *, late: bool = False) -
     rule_at: int | None = None
     cause = act = False
     others: set[str] = set()
-    for look in range(1, LOOKS + 1):
+    for look in range(1, looks + 1):
         await place.live(EVERY_MIN)
         found = await place.look()
         ours = [f for f in found if f.resource in entities and f.kind.startswith("cost.")]
