@@ -11,7 +11,7 @@ from tools.actions.node_pool import ChangeSku, ScaleNodePool
 from tools.actions.pack import ChangePack
 from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
 from tools.actions.rebind import Rebind
-from tools.actions.remediate import Remediate
+from tools.actions.remedy import Remediate
 from tools.actions.resize import Resize
 from tools.actions.rollback import Rollback
 from tools.actions.scale import Scale

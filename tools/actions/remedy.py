@@ -1,4 +1,4 @@
-"""Remediate: make one resource meet one compliance control."""
+"""Remedy: make one resource meet one compliance control."""
 
 from datetime import datetime
 
