@@ -1,9 +1,10 @@
 """Cases of the runtime's services and workers, one file per service. A new file is one line here."""
 
 from evals.service_cases import Case
-from evals.services import certificates, chaos, compliance, cost, packs, recovery, traffic
+from evals.services import backup, certificates, chaos, compliance, cost, packs, recovery, traffic
 
 CASES: tuple[Case, ...] = (
+    *backup.CASES,
     *certificates.CASES,
     *chaos.CASES,
     *compliance.CASES,

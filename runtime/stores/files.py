@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
@@ -120,23 +121,25 @@ class StoreFile:
             rows = _fetch(connection, "SELECT DISTINCT seq FROM log WHERE seq > ? ORDER BY seq", after)
         return [int(row[0]) for row in cast("list[tuple[int]]", rows)]
 
-    def changes(self, after: int, until: int) -> list[Change]:
-        """Return every tenant's changes in (after, until], for a standby."""
+    def entries(self) -> int:
+        """Return how many log entries there are; a standby's are the first of its primary's."""
         with self.open() as connection:
-            rows = _fetch(
-                connection, "SELECT seq, tenant, tab, key, before, after FROM log WHERE seq > ? AND seq <= ? "
-                "ORDER BY seq, n", after, until,
-            )  # fmt: skip
-        return cast("list[Change]", rows)
+            return int(cast("int", _fetch(connection, "SELECT coalesce(max(n), 0) FROM log")[0][0]))
+
+    def changes(self, known: int, until: int) -> list[Change]:
+        """Return every tenant's changes behind the entries a standby knows, up to the first one after `until`."""
+        query = "SELECT seq, tenant, tab, key, before, after FROM log WHERE n > ? ORDER BY n"
+        with self.open() as connection:
+            rows = cast("list[Change]", _fetch(connection, query, known))
+        return list(takewhile(lambda change: change[0] <= until, rows))
 
     def receive(self, changes: Sequence[Change], until: int) -> None:
         """Apply a primary's changes as they came; afterwards everything up to `until` is here."""
         with self.open() as connection:
-            head, chains = _head(connection), _Chains(connection)
+            chains = _Chains(connection)
             for seq, tenant, table, key, _before, after in changes:
-                if seq > head:
-                    rows = _TenantRows(connection, tenant, seq, chains)
-                    rows.put(table, key, None if after is None else row_of(after))
+                rows = _TenantRows(connection, tenant, seq, chains)
+                rows.put(table, key, None if after is None else row_of(after))
             chains.keep()
             connection.execute("UPDATE head SET seq = max(seq, ?)", (until,))
 

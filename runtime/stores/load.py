@@ -38,7 +38,7 @@ def drafts(seed: int, tenant: str, stores: Sequence[str], after_s: float, until_
         return
     for number in range(max(int(after_s // MEAN_S), 0), int(until_s // MEAN_S) + 1):
         draws = _draws(seed, tenant, number // _BLOCK)[number % _BLOCK]
-        at_s = (number + float(draws[0])) * MEAN_S
+        at_s = round((number + float(draws[0])) * MEAN_S, 3)  # instants keep microseconds
         if after_s < at_s <= until_s:
             yield Draft(tenant, at_s, _legs(number, draws, stores))
 

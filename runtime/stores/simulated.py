@@ -86,7 +86,7 @@ class SimulatedStores:
     async def replace(self, store: str, tenant: TenantId, content: Content, *, key: str) -> Replaced:
         """Make the tenant's rows in the store these, once per key."""
         self._sync()
-        seq = self._order.mark(f"{key}/{store}", tenant, self.world.elapsed_s)
+        seq = self._order.mark(key, tenant, self.world.elapsed_s)  # one for all its stores: no cut lies between them
         placed = self._store(self._spec(store))
         self._settle(placed)
         return self._primary(placed).replace(tenant, content, seq, key=key)
@@ -160,7 +160,7 @@ class SimulatedStores:
             raise Unavailable(f"{region} does not answer", reason="region_dark")
         standby, primary = self._file(store, region), self._file(store, placed.region)
         if self._dark_s(placed.region) is None:
-            standby.receive(primary.changes(standby.head(), primary.head()), primary.head())
+            standby.receive(primary.changes(standby.entries(), primary.head()), primary.head())
         since = standby.head()
         self._order.promoted(store, region, held, primary.acknowledged(since), since, self.world.elapsed_s)
         return await self.commit_head(store)
@@ -211,8 +211,8 @@ class SimulatedStores:
             self._order.seed(store.id, store.replica_region, turns)
         ships_s = min(self.world.elapsed_s, self._limit_s(store.id, store.region)) - self._lag_s(store.id)
         until = min(self._order.newest(until_s=ships_s)[0], self._head(store))
-        if until > (head := standby.head()):
-            standby.receive(primary.changes(head, until), until)
+        if until > standby.head():
+            standby.receive(primary.changes(standby.entries(), until), until)
 
     def _lag_s(self, store: str) -> float:
         """Seconds a standby is behind: what its exporter tells."""

@@ -28,6 +28,7 @@ from storage.tables.runtime import create_runtime_tables
 PROD = EnvironmentId("prod")
 ACME = TenantId("acme-retail")
 BOREALIS = TenantId("borealis-media")
+CINDER = TenantId("cinder-logistics")
 
 
 class Told:
@@ -142,7 +143,7 @@ class BackupPlace:
         return Schedule(self.parts)
 
 
-async def backup_place(folder: Path, *, days=0.5, residency=None) -> BackupPlace:
+async def backup_place(folder: Path, *, days=0.15, residency=None) -> BackupPlace:
     """A demo world that has been written to for some days. `residency` maps tenants to other allowed regions."""
     spec = demo_world().model_copy(update={"retention_steps": 60})
     if residency:
