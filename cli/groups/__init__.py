@@ -2,10 +2,25 @@
 
 import typer
 
-from cli.groups import audit, certificates, compliance, cost, evals, index, packs, plans, principal, release, replay, subscriptions
+from cli.groups import (
+    audit,
+    backup,
+    certificates,
+    compliance,
+    cost,
+    evals,
+    index,
+    packs,
+    plans,
+    principal,
+    release,
+    replay,
+    subscriptions,
+)
 
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
+    ("backup", backup.group),
     ("certificates", certificates.group),
     ("compliance", compliance.group),
     ("cost", cost.group),
