@@ -9,8 +9,8 @@ from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
 from tools.actions.node_pool import ChangeSku, ScaleNodePool
 from tools.actions.pack import ChangePack
-from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
 from tools.actions.rebind import Rebind
+from tools.actions.release import AbortRelease, PauseRelease, PromoteRelease, ResumeRelease
 from tools.actions.remedy import Remediate
 from tools.actions.resize import Resize
 from tools.actions.rollback import Rollback
