@@ -282,6 +282,8 @@ def _target(arguments: Mapping[str, JsonValue], environment: str) -> JsonValue:
     for kind in _NAMED:
         if isinstance(name := arguments.get(kind), str):
             return {"kind": kind, "id": name}
+    if isinstance(region := arguments.get("from_region"), str):
+        return {"kind": "region", "id": region}
     return {"kind": "environment", "id": environment}
 
 

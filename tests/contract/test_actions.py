@@ -69,6 +69,7 @@ CASES = {
     "release_resume": ("release.resume", lambda c: {"service": c.scaled}),
     "release_abort": ("release.abort", lambda c: {"service": c.plain}),
     "throttle": ("tenant.throttle", lambda c: {"tenant": c.tenant, "rate_limit_rps": 40.0}),
+    "rebind": ("tenant.rebind", lambda c: {"tenant": c.tenant, "primary_region": c.regions[1]}),
     "remedy": ("compliance.remediate", lambda c: {"control": "exposure", "resource": f"service/{c.plain}"}),
     "scaling_policy": ("scaling_policy.update", lambda c: {"service": c.scaled, "policy": POLICY}),
     "ticket": (
@@ -91,7 +92,8 @@ class Stage:
     def proposal(self, tool, tenant=None, **changed):
         kind, arguments = CASES[tool]
         wanted = arguments(self.cast) | changed
-        addresses = {"throttle": f"tenant/{self.cast.tenant}", "ticket": f"environment/{PROD}"}
+        of_tenant = f"tenant/{self.cast.tenant}"
+        addresses = {"throttle": of_tenant, "rebind": of_tenant, "ticket": f"environment/{PROD}"}
         if tool in POOLS:
             addresses[tool] = f"node_pool/{wanted['node_pool']}"
         target = EntityRef.parse(addresses.get(tool) or wanted.get("resource") or wanted["service"])
@@ -309,7 +311,7 @@ async def test_another_tenants_resource_is_as_if_missing(stage, tool):
     tools = stage.tools[tool]
     with pytest.raises(NotFound) as crossed:
         await tools.plan(stage.proposal(tool, tenant=stage.cast.stranger), at=stage.bench.clock.now())
-    missing = {"tenant": "nobody"} if tool == "throttle" else {"service": "nothing"}
+    missing = {"tenant": "nobody"} if tool in {"throttle", "rebind"} else {"service": "nothing"}
     missing = {"node_pool": "nothing"} if tool in POOLS else missing
     missing = {"resource": "service/nothing"} if tool == "remedy" else missing
     with pytest.raises(NotFound) as gone:
