@@ -98,7 +98,7 @@ def verify(settings: Settings, pack: str, tenant: str) -> Verified:
     said = found.manifest
     return Verified(
         name=said.name, version=said.version, kind=said.kind, publisher=found.publisher, digest=found.digest,
-        failures=failures(found),
+        failures=failures(said, found.content, found.cases),
     )  # fmt: skip
 
 

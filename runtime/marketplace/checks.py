@@ -3,8 +3,8 @@
 Expectations are values by path, refusals by reason, and the digest of the whole rendered state.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -13,11 +13,9 @@ from domain.changes import Patch
 from domain.desired import DesiredState, EnvironmentState, apply_patches, read_path
 from domain.errors import Invalid, OpsmeshError
 from domain.ids import CommandId, EnvironmentId, TenantId
-from runtime.marketplace.manifest import CASES, Scalar
+from runtime.marketplace.content import Content
+from runtime.marketplace.manifest import CASES, Manifest, Scalar
 from runtime.marketplace.rendering import Setting, Wanted, chosen, rendered
-
-if TYPE_CHECKING:
-    from runtime.marketplace.pack import Pack
 
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 """No case holds overrides, so that no instant matters."""
@@ -53,14 +51,14 @@ def read_cases(raw: bytes) -> tuple[Case, ...]:
         raise Invalid(f"{CASES}: {where}: {first['msg']}", reason="pack_tests_invalid") from error
 
 
-def failures(pack: "Pack") -> tuple[str, ...]:
+def failures(manifest: Manifest, content: Content, cases: Sequence[Case]) -> tuple[str, ...]:
     """Run a pack's tests; returns what did not come out as declared."""
-    return tuple(f"{case.name}: {flaw}" for case in pack.cases for flaw in _flaws(pack, case))
+    return tuple(f"{case.name}: {flaw}" for case in cases for flaw in _flaws(manifest, content, case))
 
 
-def _flaws(pack: "Pack", case: Case) -> list[str]:
+def _flaws(manifest: Manifest, content: Content, case: Case) -> list[str]:
     try:
-        wanted = rendered(pack.content, chosen(pack.manifest, case.parameters), case.setting)
+        wanted = rendered(content, chosen(manifest, case.parameters), case.setting)
         after = state_with(case.setting.state, wanted)
     except OpsmeshError as error:
         return [] if error.reason == case.refused else [f"refused ({error.reason}): {error}"]

@@ -122,6 +122,6 @@ def published(source: Bundle, key: Ed25519PrivateKey) -> tuple[Manifest, Bundle]
         manifest=manifest, digest=byte_digest(payload), publisher="", key=key_id(key.public_key().public_bytes_raw()),
         content=read_content(files[CONTENT], manifest), readme=files[README].decode(), cases=read_cases(files[CASES]),
     )  # fmt: skip
-    if found := failures(pack):
+    if found := failures(manifest, pack.content, pack.cases):
         raise Invalid(f"its own tests fail: {'; '.join(found)}", reason="pack_tests_failed")
     return manifest, {**files, ENVELOPE: sign(payload, key)}

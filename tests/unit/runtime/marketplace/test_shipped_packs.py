@@ -46,7 +46,7 @@ def trust(tmp_path):
 def test_it_opens_and_its_own_tests_pass(folder: Path, trust):
     pack = open_pack(read_bundle(folder), trust.read(TENANT), RUNNING)
     assert (pack.manifest.name, pack.manifest.version) == (folder.parent.name, folder.name)
-    assert failures(pack) == ()
+    assert failures(pack.manifest, pack.content, pack.cases) == ()
 
 
 @each
@@ -54,7 +54,7 @@ def test_its_tests_notice_other_content(folder: Path, trust):
     pack = open_pack(read_bundle(folder), trust.read(TENANT), RUNNING)
     gone = pack.content.model_copy(update={"rules": pack.content.rules[-1:]})
     broken = gone.rules[0].model_copy(update={"select": gone.rules[0].select.model_copy(update={"tiers": (9,)})})
-    assert failures(pack.model_copy(update={"content": gone.model_copy(update={"rules": (broken,)})}))
+    assert failures(pack.manifest, gone.model_copy(update={"rules": (broken,)}), pack.cases)
 
 
 def test_every_kind_has_two_and_each_finds_something_to_do_in_the_demo_world(tmp_path, trust, world):
