@@ -108,7 +108,7 @@ async def _dead(seed: int, folder: Path, *, revokes: bool = True) -> Measured:
     place = await trust_place(seed, folder, 12)
     authenticator = place.credentials.authenticator
     if not revokes:
-        authenticator.drop = _keep  # pyright: ignore[reportAttributeAccessIssue]  # the planted break
+        authenticator.drop = _keep  # the planted break
     opens, let_in, proven = 0, 0, 0
     logins = wanting.secrets(place.topology)
     for login in logins:

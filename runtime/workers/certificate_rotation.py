@@ -31,8 +31,8 @@ class CertificateRotationWorker:
     """A Worker. Its findings are `certificate.expiring`, `.served_wrong`, `.reissue` and `secret.expiring`."""
 
     name: Proposer = "certificate_rotation"
-    every: timedelta = timedelta(minutes=5)
-    """A handshake costs milliseconds; the shortest warning a person had was minutes (an expiry found by its alarm)."""
+    every: timedelta = timedelta(minutes=15)
+    """Windows are days wide; a look at twenty listeners and logins costs a tenth of a second."""
 
     async def look(self, parts: RuntimeParts, environment: EnvironmentId) -> tuple[Finding, ...]:
         """Return everything that is due or wrong now."""

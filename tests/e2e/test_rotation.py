@@ -17,7 +17,7 @@ async def test_certificate_and_secret_are_replaced_in_one_plan(tmp_path):
         world = bench.world
         serve_certificate(world, CERTIFICATE, world.elapsed_s + timedelta(days=3).total_seconds(), "nobody-renewed-it")
         world.logins.ends_s[SECRET] = world.elapsed_s + timedelta(days=26).total_seconds()
-        await bench.simulation.run(world.now + timedelta(minutes=6))
+        await bench.simulation.run(world.now + timedelta(minutes=16))
         (plan,) = bench.mesh.governed.plans.list(TENANT)
         assert plan.state is PlanState.AWAITING_APPROVAL
         assert [m.command.kind for m in plan.members] == ["certificate.rotate", "secret.rotate"]
