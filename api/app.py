@@ -13,6 +13,7 @@ from api.ports import ApiServices, Services
 from api.problems import install_problems
 from api.v1 import ROUTERS
 from domain.base import Frozen
+from domain.problems import Problem
 
 SELF_COUNTED: tuple[tuple[str, int | None], ...] = (
     ("/events", None),
@@ -34,7 +35,13 @@ def build_app(
     services: ApiServices, routers: Sequence[APIRouter] = (), *, max_body_bytes: int = DEFAULT_BODY_BYTES
 ) -> FastAPI:
     """Return the application over the services, with further routers beside its own."""
-    app = FastAPI(title="Opsmesh", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Opsmesh",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses={status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 422, 503)},
+    )
     app.state.services = services
     install_auth(app, services.authenticator)
     install_problems(app)

@@ -7,6 +7,7 @@ object and for one that does not exist is the same, byte for byte.
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from domain.errors import Broken, NotFound, OpsmeshError, Unauthenticated, Unavailable
-from domain.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from domain.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, told_as_problems
 
 RETRY_AFTER_S = 5
 """When to repeat a call to a part that did not answer: our choice, a third of the store's busy timeout."""
@@ -67,7 +68,15 @@ def fields_of(error: RequestValidationError | ValidationError) -> tuple[FieldPro
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error that leaves a route of the app a problem+json answer."""
+    """Make every error that leaves a route a problem+json answer, and let the published document say so."""
+    published = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = published()
+        told_as_problems(document)
+        return document
+
+    app.openapi = openapi  # FastAPI's own way to extend its document
     app.add_exception_handler(OpsmeshError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

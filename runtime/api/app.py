@@ -17,7 +17,7 @@ def build_runtime_app(runtime: RuntimeServices) -> FastAPI:
     app = FastAPI(
         title="Opsmesh runtime",
         version="1",
-        responses={status: {"model": Problem} for status in (401, 403, 404, 409, 412, 413, 422, 503)},
+        responses={status: {"model": Problem} for status in (400, 401, 403, 404, 409, 412, 413, 422, 503)},
     )
     app.state.runtime = runtime
     install_problems(app)

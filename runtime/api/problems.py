@@ -2,13 +2,14 @@
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from domain.errors import Broken, NotFound, OpsmeshError, Unauthenticated
-from domain.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from domain.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, told_as_problems
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +29,15 @@ def problem(status: int, detail: str, reason: str, fields: tuple[FieldProblem, .
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error that leaves a route a problem+json answer."""
+    """Make every error that leaves a route a problem+json answer, and let the published document say so."""
+    published = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = published()
+        told_as_problems(document)
+        return document
+
+    app.openapi = openapi  # FastAPI's own way to extend its document
     app.add_exception_handler(OpsmeshError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
