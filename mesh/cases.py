@@ -1,8 +1,10 @@
 """What the loop knows of an incident: the incident itself, its newest evidence and diagnosis, its commands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from domain.commands import CommandRecord
 from domain.errors import NotFound
@@ -13,7 +15,10 @@ from governance.machine import CommandStore
 from grounding import incident_store
 from mesh.journal import Journal
 from storage.engine import Database
+from storage.tables.events import events
 from storage.tables.knowledge import incidents
+
+RAISED = "runtime.finding.raised.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,18 @@ class Cases:
         """Return what can be cited of the incident's newest evidence."""
         runs = self.journal.runs(tenant, IncidentId(incident))
         return self.journal.items(tenant, runs[-1].id) if runs else ()
+
+    def found_at(self, tenant: TenantId, findings: Sequence[str]) -> datetime | None:
+        """Return when the newest of some workers' findings was raised, None where the tenant has none of them.
+
+        Only what the platform itself told counts: a sender from outside can name any finding.
+        """
+        query = select(func.max(events.c.time)).where(
+            events.c.tenant == tenant, events.c.type == RAISED, events.c.correlationid.in_(findings),
+            events.c.trust == "platform",
+        )  # fmt: skip
+        with self.database.read() as connection:
+            return connection.execute(query).scalar()
 
     def diagnosis(self, tenant: TenantId, incident: str | None) -> Diagnosis | None:
         """Return the newest diagnosis of the incident."""

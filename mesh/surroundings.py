@@ -49,6 +49,10 @@ class IncidentLookup(Protocol):
         """Return what can be cited of the incident's newest evidence."""
         ...
 
+    def found_at(self, tenant: TenantId, findings: Sequence[str]) -> datetime | None:
+        """Return when the newest of some workers' findings was raised."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SurroundingsReader:
@@ -123,6 +127,7 @@ class SurroundingsReader:
 
     def _history(self, command: Command, now: datetime) -> dict[str, object]:
         incident, items, tried = None, (), ()
+        found = self.incidents.found_at(command.tenant, command.evidence) if command.evidence else None
         if command.incident is not None:
             incident = self.incidents.incident(command.tenant, command.incident)
             items = self.incidents.items(command.tenant, command.incident)
@@ -132,7 +137,7 @@ class SurroundingsReader:
         return {
             "conflicts": sum(1 for c in in_flight if c.id != command.id and mine & set(c.affected.resources)),
             "incident_open": incident is not None and incident.status not in {"resolved", "closed"},
-            "evidence_age_s": _evidence_age_s(command, items, now),
+            "evidence_age_s": _evidence_age_s(command, items, found, now),
             "same_fix_failed": any(
                 (r.command.kind, r.command.target) == (command.kind, command.target)
                 for r in tried
@@ -173,6 +178,8 @@ def _binding(bindings: tuple[RuntimeTenantBinding, ...], command: Command) -> Ru
     return found
 
 
-def _evidence_age_s(command: Command, items: Sequence[Evidence], now: datetime) -> float:
+def _evidence_age_s(command: Command, items: Sequence[Evidence], found_at: datetime | None, now: datetime) -> float:
+    """Return the age of the newest cited evidence: an incident's, or a worker's finding."""
     ends = [item.window.end for item in items if item.id in command.evidence]
+    ends += [] if found_at is None else [found_at]
     return max(0.0, (now - max(ends)).total_seconds()) if ends else NO_EVIDENCE_AGE_S
