@@ -89,7 +89,12 @@ async def play(fault: str, seed: int, control: Control, *, home: Path, watcher: 
     """Play one episode in a folder of its own."""
     misdirection = Misdirection() if control == "wrong_target" else None
     choices = Choices(
-        autonomy="act", watcher=watcher, rehearsal=Twin(), redirect=misdirection or as_proposed, vectors=MemoryVectors()
+        autonomy="act",
+        watcher=watcher,
+        rehearsal=Twin(),
+        redirect=misdirection or as_proposed,
+        vectors=MemoryVectors(),
+        loops=(),
     )
     simulated = await open_simulated(home, demo_world(), seed, choices)
     try:
