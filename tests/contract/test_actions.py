@@ -77,6 +77,7 @@ CASES = {
         lambda c: {"owner_team": "team", "title": "t", "cause": "zone lost", "missing_action": "move"},
     ),
 }
+ELSEWHERE = {"pack": "needs a shelf and a trusted key: tests/unit/runtime/api/test_packs.py"}
 POOLS = ("node_pool", "node_pool_sku")
 """Tools that change what only the platform owns."""
 LASTING = [name for name, (kind, _) in CASES.items() if CATALOGUE[kind].reversibility == "inverse"]
@@ -185,7 +186,7 @@ lasting = pytest.mark.parametrize("tool", LASTING)
 
 def test_every_action_of_its_own_has_a_case():
     """What RecordedAction runs differs in the runtime's operators only; they have their own tests."""
-    assert {name for name, make in ACTIONS if make is not RecordedAction} <= set(CASES)
+    assert {name for name, make in ACTIONS if make is not RecordedAction} - set(ELSEWHERE) <= set(CASES)
 
 
 def test_every_action_is_named_by_the_catalogue():
