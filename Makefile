@@ -13,7 +13,7 @@ RUN := $(BIN)/python -P
 OPSMESH := $(RUN) $(BIN)/opsmesh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check evals guard bench
+.PHONY: help setup demo test check evals guard bench contracts
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/  make \1	\2/p' Makefile | expand -t 18
@@ -45,12 +45,16 @@ check: $(SYNCED) ## lint, format, types, layers, budgets
 	$(BIN)/lint-imports --no-logo
 	$(RUN) -m tests.architecture.budgets
 
-evals: $(SYNCED) ## every scenario on one held seed, with a report; with DATA=folder also every public data set in it
+evals: $(SYNCED) ## every scenario and every service's case on one held seed; with DATA=folder also every public data set
 	@TMPDIR=$(SCRATCH) $(OPSMESH) evals run --seed $(SEED) --html eval-results/report.html
+	@TMPDIR=$(SCRATCH) $(OPSMESH) evals services --seed $(SEED)
 	@$(if $(DATA),$(OPSMESH) evals datasets $(DATA))
 
 guard: $(SYNCED) ## a small suite of episodes held against its committed figures
 	@TMPDIR=$(SCRATCH) $(OPSMESH) evals guard
+
+contracts: $(SYNCED) ## write the published events and APIs anew; refuses what breaks somebody built against them
+	@$(RUN) -m tests.contract.compatible
 
 bench: $(SYNCED) ## measure the hot paths
 	@$(RUN) -m evals.bench

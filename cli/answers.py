@@ -55,6 +55,11 @@ RELEASES = Columns(
     (("service", "service"), ("versions", "versions"), ("phase", "phase"), ("step", "step"), ("written", "written"),
      ("observed", "observed"), ("looks", "looks"), ("judge", "judge"), ("detail", "detail")),
 )  # fmt: skip
+SERVICE_CASES = Columns(
+    "Services and workers",
+    (("", ""), ("case", "case"), ("seed", "seed"), ("check", "check"), ("value", "value"), ("bound", "bound"),
+     ("damaged", "damaged")),
+)  # fmt: skip
 TRACE = Columns(
     "Trace",
     (("at", "at"), ("kind", "kind"), ("what", "what"), ("about", "subject"), ("by", "by"), ("told", "text"),

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
-from rich.table import Table
+from pydantic import JsonValue, TypeAdapter
 
 from cli import render
+from cli.answers import SERVICE_CASES
 from cli.progress import ProgressBar
 from cli.render import shown
 from domain.errors import NotFound
@@ -33,27 +33,23 @@ def services(only: Sequence[str], seeds: Sequence[int], *, as_json: bool) -> int
 
 
 def _show(results: "Sequence[CaseResult]") -> None:
-    table = Table(title="services and workers")
-    for heading in ("covers", "case", "seed", "check", "value", "bound", "planted", "CPU s"):
-        table.add_column(heading)
+    rows: list[JsonValue] = []
     for result in results:
         damaged = {check.name: check for check in result.planted.checks}
         for check in result.measured.checks:
             broken = damaged.get(check.name)
-            mark = "" if check.ok else " NO"
-            table.add_row(
-                result.covers, result.case, str(result.seed), check.name, f"{shown(check.value)}{mark}",
-                f"{check.at} {shown(check.bound)}", "" if broken is None else shown(broken.value),
-                f"{result.cpu_s:.1f}",
+            rows.append(
+                {
+                    "": "ok" if check.ok else "NO", "case": result.case, "seed": result.seed, "check": check.name,
+                    "value": shown(check.value), "bound": f"{check.at} {shown(check.bound)}",
+                    "damaged": "" if broken is None else shown(broken.value),
+                }
             )  # fmt: skip
-    render.console.print(table)
+    render.table(SERVICE_CASES, rows)
     for result in results:
         figures = ", ".join(f"{name} {shown(value)}" for name, value in result.measured.figures.items())
-        told = f"{result.case} (seed {result.seed}): {figures}"
-        render.console.print(
-            told + (f" | against {result.measured.reference}" if result.measured.reference else ""),
-            markup=False,
-            soft_wrap=True,
-        )
+        against = f" | against {result.measured.reference}" if result.measured.reference else ""
+        told = f"{result.case} (seed {result.seed}, {result.cpu_s:.1f} s of CPU): {figures}{against}"
+        render.console.print(told, markup=False, soft_wrap=True)
         if result.measured.ok and result.planted.ok:
             render.console.print(f"NO  {result.case}: its planted break is not noticed", markup=False)
