@@ -1,6 +1,7 @@
 """Bodies and answers of the `/runtime` API that are no other domain shape already; server and client share them."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from types import new_class
+from typing import TYPE_CHECKING, Annotated, Literal, Union, cast
 
 from pydantic import Field, JsonValue
 
@@ -48,9 +49,11 @@ class OperationRequest(Frozen):
 def _request(kind: CommandKind) -> type[OperationRequest]:
     """Return the closed body of one kind: OperationRequest with the kind fixed and its arguments' model."""
     name = "".join(part.title() for part in kind.replace("_", ".").split("."))
-    fixed: dict[str, object] = {"kind": Literal[kind], "arguments": CATALOGUE[kind].arguments}  # pyright: ignore[reportInvalidTypeForm]  # read off the catalogue
+    fixed: dict[str, object] = {"kind": Literal[kind], "arguments": CATALOGUE[kind].arguments}
     body = {"__module__": __name__, "__doc__": f"Ask for {kind}.", "__annotations__": fixed}
-    return type(OperationRequest)(name, (OperationRequest,), body)
+    return cast(
+        "type[OperationRequest]", new_class(name, (OperationRequest,), exec_body=lambda space: space.update(body))
+    )
 
 
 REQUESTS: dict[CommandKind, type[OperationRequest]] = {kind: _request(kind) for kind in OPERATION_KINDS}

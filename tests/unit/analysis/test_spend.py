@@ -1,4 +1,4 @@
-"""Spending judged: a quantity against its season, what everybody does at once excused, price and quantity kept apart."""
+"""Spending judged: a quantity against its season, what everybody does at once excused, price and quantity apart."""
 
 import numpy as np
 import pytest
