@@ -119,14 +119,17 @@ async def store_experiment(
         found = EXPERIMENTS.get(connection, place, body.id)
         version = 0 if found is None else found.version
         _check_match(framed, version)
+        repeated = False
         if framed.key is not None:
             said = Said(request=digest_of(body.model_dump(mode="json")))
             before = REQUESTS.get(connection, place, framed.key)
             if before is not None and before.body != said:
                 raise Conflict("the key came with another body", reason="key_reused")
-            if before is None and not framed.dry_run:
+            repeated = before is not None
+            if not repeated and not framed.dry_run:
                 REQUESTS.put(connection, place, framed.key, said, at=runtime.clock.now())
-        if not framed.dry_run and (found is None or found.body.document != document):
+        # A repeated request is answered, not done again: somebody else may have written since.
+        if not (framed.dry_run or repeated) and (found is None or found.body.document != document):
             stored = StoredExperiment(document=document, by=who.id)
             version = EXPERIMENTS.put(connection, place, body.id, stored, at=runtime.clock.now())
     response.headers["ETag"] = f'"{version}"'

@@ -69,12 +69,14 @@ class Runner:
         return progress_of(run)
 
     def begin(self, place: Place, record: OperationRecord) -> Run:
-        """Return a new run of the experiment as it is stored now, resolved."""
+        """Return a new run of the experiment, resolved. Raises Conflict where it is not what was decided about."""
         name = str(record.arguments["experiment"])
         with self.parts.database.read() as connection:
             found = EXPERIMENTS.get(connection, place, name)
         if found is None:
             raise Conflict(f"the experiment {name} is gone", reason="experiment_gone")
+        if found.at > record.accepted_at:
+            raise Conflict(f"{name} was rewritten after its run was allowed", reason="experiment_changed")
         document = found.body.experiment.resolved().document
         journal = Journal(node=place.environment, experiment=document, start=self.parts.clock.now())
         return Run(id=record.id, experiment=name, journal=journal)

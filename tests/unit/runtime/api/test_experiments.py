@@ -50,6 +50,18 @@ async def test_the_frame_of_a_write_holds(bench):
         assert (await http.post("/runtime/experiments", json=body(experiment=bad))).status_code == 422
 
 
+async def test_a_repeated_request_does_not_write_over_what_came_since(bench):
+    newer = document() | {"title": "newer"}
+    async with bench.bench.http() as http:
+        key = {"Idempotency-Key": "k1"}
+        await http.post("/runtime/experiments", json=body(), headers=key)
+        await http.post("/runtime/experiments", json=body(experiment=newer))
+        again = await http.post("/runtime/experiments", json=body(), headers=key)
+        assert (again.status_code, again.headers["ETag"]) == (200, '"2"')
+        found = await http.get("/runtime/experiments/trial", params=IN_PROD)
+        assert found.json()["document"]["title"] == "newer"
+
+
 async def test_a_stranger_is_answered_as_if_it_were_missing(bench):
     await bench.run()
     async with bench.bench.http() as mine, bench.bench.http("globex-token") as theirs:

@@ -1,5 +1,7 @@
 """Runs of experiments: steady state first, watched at every step, everything taken back whatever happens."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.errors import Conflict, NotFound, Refused
@@ -175,3 +177,15 @@ async def test_the_loop_is_witnessed_in_time_or_it_deviates(bench):
     assert (progress.status, progress.result["deviated"]) == ("done", True)
     assert [r.tolerance_met for r in bench.journal().run] == [None, True, False, True]
     assert bench.witness.asked[0][1] == {"service/cart", "service/shop"}
+
+
+async def test_what_was_rewritten_after_it_was_allowed_does_not_run(bench):
+    """A crash between the commit and the first step leaves time to put another experiment under the name."""
+    record = bench.record()
+    bench.bench.clock.advance(timedelta(seconds=1))
+    other = document()
+    other["method"][0]["provider"]["target"] = "service/shop"
+    bench.store(other)
+    with pytest.raises(Conflict, match="rewritten"):
+        await bench.operators["chaos.run"].step(record)
+    assert bench.faults.effects == []
