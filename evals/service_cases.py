@@ -98,7 +98,7 @@ def run_cases(
     for number, (case, seed) in enumerate(jobs):
         told(number, len(jobs), case.name)
         began = process_time()
-        honest, damaged = _in_folder(case.run, seed), _in_folder(case.planted, seed)
+        honest, damaged = in_folder(case.run, seed), in_folder(case.planted, seed)
         found.append(
             CaseResult(
                 case=case.name, covers=case.covers, seed=seed, measured=honest, planted=damaged,
@@ -109,7 +109,8 @@ def run_cases(
     return tuple(found)
 
 
-def _in_folder(run: Run, seed: int) -> Measured:
+def in_folder(run: Run, seed: int) -> Measured:
+    """Run once in an empty folder that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="opsmesh-") as folder:
         return asyncio.run(_awaited(run(seed, Path(folder))))
 

@@ -16,6 +16,7 @@ from cli.groups import (
     principal,
     release,
     replay,
+    status,
     subscriptions,
 )
 
@@ -33,5 +34,6 @@ GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("principal", principal.group),
     ("release", release.group),
     ("replay", replay.group),
+    ("status", status.group),
     ("subscriptions", subscriptions.group),
 )

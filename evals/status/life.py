@@ -1,0 +1,118 @@
+"""One incident lived through by the whole loop, read out once: what several rows of the roadmap are shown by."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import update
+
+from domain.base import Frozen
+from domain.commands import State
+from domain.decisions import KillSwitch
+from domain.errors import NotFound
+from domain.ids import PrincipalId
+from domain.principals import READING_ROLES, Principal, RoleGrant
+from evals.misdirection import Misdirection
+from grounding.vectors import MemoryVectors
+from mesh.investigation import as_proposed
+from mesh.simulation import Choices, SimulatedMesh, open_simulated
+from mesh.tracing import TracesBehind
+from runtime.simulator import faults
+from runtime.simulator.demo import demo_world
+from runtime.simulator.twin import Twin
+from storage.outbox import StoredEvent
+from storage.tables.governance import commands
+
+Damage = Literal["none", "execution off", "another target"]
+FAULT = "config_regression"
+SEED = 7
+STAGES = ("event", "run", "proposal", "decision", "tool", "verification", "outcome")
+
+
+class Life(Frozen):
+    """What was there in the end."""
+
+    succeeded: int
+    """Commands that were verified as a recovery."""
+    on_the_cause: int
+    """Those of them that acted on what was really broken."""
+    by_people: int
+    """Commands that a person had to answer."""
+    undecided: int
+    """Commands that had an effect without a recorded decision."""
+    stages: int
+    """Stages of the story that one trace id finds."""
+    stages_unlinked: int
+    """The same, after the command lost its trace."""
+    told: tuple[str, ...]
+    """Types of events that left."""
+
+
+_LIVED: dict[Damage, Life] = {}
+
+
+async def life(damage: Damage, home: Path) -> Life:
+    """Return the life under that damage, lived once per process."""
+    if damage not in _LIVED:
+        misdirection = Misdirection() if damage == "another target" else None
+        choices = Choices(
+            autonomy="act", rehearsal=Twin(), vectors=MemoryVectors(), loops=(), redirect=misdirection or as_proposed
+        )
+        simulated = await open_simulated(home, demo_world(), SEED, choices)
+        if misdirection is not None:
+            misdirection.mesh = simulated.mesh
+        try:
+            _LIVED[damage] = await _lived(simulated, damage)
+        finally:
+            await simulated.mesh.close()
+    return _LIVED[damage]
+
+
+async def _lived(simulated: SimulatedMesh, damage: Damage) -> Life:
+    world, store = simulated.world, simulated.mesh.governed.commands
+    if damage == "execution off":
+        stop = KillSwitch(scope="global", engaged_by=PrincipalId("evals"), at=world.now, reason="planted")
+        simulated.mesh.governed.switches.engage(stop)
+    await simulated.simulation.run(world.now + timedelta(minutes=5))
+    truth = faults.inject(world, faults.draw(world, FAULT, SEED))
+    await simulated.simulation.run(
+        world.now + timedelta(minutes=45), stop=lambda: any(r.state is State.SUCCEEDED for r in store.list("*"))
+    )
+    await simulated.simulation.run(world.now + timedelta(minutes=1))
+    return _read(simulated, (truth.entity, *truth.also))
+
+
+def _read(simulated: SimulatedMesh, causes: tuple[str, ...]) -> Life:
+    mesh = simulated.mesh
+    records = [r for r in mesh.governed.commands.list("*") if r.command.role == "forward"]
+    done = [r for r in records if r.state is State.SUCCEEDED]
+    told: list[StoredEvent] = []
+    mesh.governed.outbox.drain(told.extend, batch=1000)
+    linked = _stages(simulated, records[0].command.id) if records else 0
+    with mesh.parts.database.begin() as connection:
+        for record in records:
+            loose = _loose(record.command.model_dump(mode="json"))
+            connection.execute(update(commands).where(commands.c.id == record.command.id).values(body=loose))
+    return Life(
+        succeeded=len(done), on_the_cause=sum(f"{r.command.target.kind}/{r.command.target.id}" in causes for r in done),
+        by_people=sum(r.state is State.AWAITING_APPROVAL for r in records),
+        undecided=sum(r.policy_digest is None for r in done), stages=linked,
+        stages_unlinked=_stages(simulated, records[0].command.id) if records else 0,
+        told=tuple(sorted({e.event.type for e in told})),
+    )  # fmt: skip
+
+
+def _loose(body: dict[str, object]) -> dict[str, object]:
+    """Return a command's body under a trace of its own."""
+    return body | {"trace": f"00-{'1' * 32}-{'1' * 16}-01"}
+
+
+def _stages(simulated: SimulatedMesh, subject: str) -> int:
+    everything = Principal(
+        id=PrincipalId("person:evals"), kind="person", name="E", grants=(RoleGrant(role="viewer", tenant="*"),)
+    )
+    try:
+        view = TracesBehind(simulated.mesh).find(everything.reach(READING_ROLES), subject)
+    except NotFound:
+        return 0
+    return len({line.kind for line in view.lines} & set(STAGES))
