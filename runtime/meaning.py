@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pydantic import JsonValue, ValidationError
 
+from domain.arguments import DataStoreConfigure
 from domain.base import Frozen
 from domain.changes import Patch
 from domain.command_kinds import CATALOGUE, CommandKind
@@ -102,6 +103,13 @@ def _node_pool(name: str) -> Build:
     return build
 
 
+def _data_store(name: str) -> Build:
+    def build(patch: Patch, _at: datetime) -> Arguments:
+        return {"data_store": patch.path[1], name: patch.value}
+
+    return build
+
+
 def _hours(patch: Patch, _at: datetime) -> Arguments:
     hours = patch.value if isinstance(patch.value, dict) else {}
     return {"service": patch.path[1], **hours}
@@ -125,6 +133,11 @@ _ROWS: tuple[tuple[CommandKind, tuple[str, ...], bool, Build], ...] = (
     ("tenant.throttle", ("tenants", "rate_limit_rps"), True, _throttle),
     ("node_pool.scale", ("node_pools", "node_count"), False, _node_pool("node_count")),
     ("node_pool.change_sku", ("node_pools", "sku"), False, _node_pool("sku")),
+    *(
+        ("data_store.configure", ("data_stores", name), False, _data_store(name))
+        for name in DataStoreConfigure.model_fields
+        if name != "data_store"
+    ),
 )
 
 

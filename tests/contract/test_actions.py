@@ -9,15 +9,17 @@ import pytest
 from domain.changes import Patch
 from domain.command_kinds import CATALOGUE
 from domain.commands import Proposal
+from domain.desired import DataStoreState
 from domain.errors import Conflict, Invalid, NotFound, OutcomeUnknown
-from domain.topology import EntityRef
+from domain.topology import DataStore, EntityRef
 from mesh.time import VirtualClock
 from runtime.simulator import actuators
 from runtime.simulator.demo import demo_world
 from runtime.simulator.world import World
+from runtime.targets.memory import MemoryTarget
 from runtime.targets.simulated import SimulatedTarget
 from tests.support.runtime_bench import PROD, make_bench
-from tests.support.small_runtime import TENANTS, small_target
+from tests.support.small_runtime import STATE, TENANTS, TOPOLOGY
 from tools.actions import ACTIONS, bind_actions
 from tools.recorded_action import RecordedAction
 
@@ -39,12 +41,13 @@ class Cast:
     """A node pool; the platform's."""
     sku: str
     """A machine type the pool could have instead."""
+    store: str
 
 
-SMALL = Cast("acme", "shop", "cart", "v1", ("west", "north"), "globex", "pool", "D4as")
+SMALL = Cast("acme", "shop", "cart", "v1", ("west", "north"), "globex", "pool", "D4as", "cart-db")
 WORLD = Cast(
     "borealis-media", "transcode", "player-api", "v1.0.0", ("westeurope", "northeurope"), "acme-retail",
-    "shared-westeurope", "D8as_v5",
+    "shared-westeurope", "D8as_v5", "media-db",
 )  # fmt: skip
 SPEC = demo_world().model_copy(update={"retention_steps": 60})
 """Made once; ten minutes of metrics are enough here."""
@@ -57,6 +60,10 @@ CASES = {
     "schedule": ("service.schedule", lambda c: {"service": c.plain, "on_hour_utc": 6, "off_hour_utc": 20}),
     "node_pool": ("node_pool.scale", lambda c: {"node_pool": c.pool, "node_count": 5}),
     "node_pool_sku": ("node_pool.change_sku", lambda c: {"node_pool": c.pool, "sku": c.sku}),
+    "data_store": (
+        "data_store.configure",
+        lambda c: {"data_store": c.store, "max_connections": 90, "backup_retention_days": 30},
+    ),
     "restart": ("service.restart", lambda c: {"service": c.plain, "reason": "memory_pressure"}),
     "configure": ("service.configure", lambda c: {"service": c.plain, "key": "timeout_ms", "value": "250"}),
     "traffic_shift": (
@@ -97,6 +104,8 @@ class Stage:
         addresses = {"throttle": of_tenant, "rebind": of_tenant, "ticket": f"environment/{PROD}"}
         if tool in POOLS:
             addresses[tool] = f"node_pool/{wanted['node_pool']}"
+        if tool == "data_store":
+            addresses[tool] = f"data_store/{wanted['data_store']}"
         target = EntityRef.parse(addresses.get(tool) or wanted.get("resource") or wanted["service"])
         owner = "platform" if tool in POOLS else self.cast.tenant
         return Proposal(
@@ -136,7 +145,11 @@ class Stage:
 
 
 async def small(folder, transport):
-    return Stage(await make_bench(folder, small_target, TENANTS, transport=transport), SMALL)
+    store = DataStore(id=SMALL.store, tenant=SMALL.tenant, engine="postgres", region="west")
+    topology = TOPOLOGY.model_copy(update={"data_stores": (store,)})
+    state = STATE.model_copy(update={"data_stores": {SMALL.store: DataStoreState()}})
+    bench = await make_bench(folder, lambda _: MemoryTarget(topology, state), TENANTS, transport=transport)
+    return Stage(bench, SMALL)
 
 
 async def simulated(folder, transport):
@@ -314,6 +327,7 @@ async def test_another_tenants_resource_is_as_if_missing(stage, tool):
         await tools.plan(stage.proposal(tool, tenant=stage.cast.stranger), at=stage.bench.clock.now())
     missing = {"tenant": "nobody"} if tool in {"throttle", "rebind"} else {"service": "nothing"}
     missing = {"node_pool": "nothing"} if tool in POOLS else missing
+    missing = {"data_store": "nothing"} if tool == "data_store" else missing
     missing = {"resource": "service/nothing"} if tool == "remedy" else missing
     with pytest.raises(NotFound) as gone:
         await tools.plan(stage.proposal(tool, **missing), at=stage.bench.clock.now())

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.ports import Action, ActionVerifier
 from tools.actions.configure import Configure
+from tools.actions.data_store import ConfigureDataStore
 from tools.actions.node_pool import ChangeSku, ScaleNodePool
 from tools.actions.pack import ChangePack
 from tools.actions.rebind import Rebind
@@ -55,15 +56,16 @@ ACTIONS: tuple[tuple[str, MakeTool], ...] = (
     ("schedule", Schedule),
     ("node_pool", ScaleNodePool),
     ("node_pool_sku", ChangeSku),
+    ("data_store", ConfigureDataStore),
     ("backup", RecordedAction),
     ("restore", RecordedAction),
     ("certificate", RecordedAction),
     ("secret", RecordedAction),
     ("issuer", RecordedAction),
     ("pack", ChangePack),
-    ("ticket", RecordedAction),
     ("remedy", Remediate),
     ("waiver", RecordedAction),
+    ("ticket", RecordedAction),
 )
 
 
