@@ -10,8 +10,8 @@ from domain.base import Frozen
 from domain.commands import State
 from domain.decisions import KillSwitch
 from domain.errors import NotFound
-from domain.ids import PrincipalId
-from domain.principals import READING_ROLES, Principal, RoleGrant
+from domain.ids import PrincipalId, TenantId
+from domain.principals import ANY, READING_ROLES, Principal, RoleGrant
 from evals.misdirection import Misdirection
 from grounding.vectors import MemoryVectors
 from mesh.investigation import as_proposed
@@ -48,6 +48,7 @@ class Life(Frozen):
     """Types of events that left."""
 
 
+READER = RoleGrant(role="viewer", tenant=TenantId(ANY))
 _LIVED: dict[Damage, Life] = {}
 
 
@@ -109,7 +110,10 @@ def _loose(body: dict[str, object]) -> dict[str, object]:
 
 def _stages(simulated: SimulatedMesh, subject: str) -> int:
     everything = Principal(
-        id=PrincipalId("person:evals"), kind="person", name="E", grants=(RoleGrant(role="viewer", tenant="*"),)
+        id=PrincipalId("person:evals"),
+        kind="person",
+        name="E",
+        grants=(READER,),
     )
     try:
         view = TracesBehind(simulated.mesh).find(everything.reach(READING_ROLES), subject)

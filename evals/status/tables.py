@@ -123,7 +123,7 @@ def _lost(carry: Carry = to_platform) -> float:
         document: dict[str, JsonValue] = {**CORE, "type": name}
         event = event_of(document)
         back = from_platform(carry(document_of(event))) if isinstance(event, IncomingEvent) else None
-        lost += back != event or event is None
+        lost += back is None or back != event
     return lost
 
 
