@@ -38,6 +38,8 @@ class Subscriber(Frozen):
             raise ValueError("an https URL is needed")
         if parts.scheme == "http" and not _loopback(host):
             raise ValueError("plain http goes to this machine only: use https")
+        if _inside(host):
+            raise ValueError("addresses inside the platform's own network are no receivers: name a host of this URL")
         return self
 
 
@@ -76,6 +78,15 @@ class DeadLetter(Frozen):
     reason: str
     attempts: int
     at: UtcDatetime
+
+
+def _inside(host: str) -> bool:
+    """Tell whether the host is a literal private, link-local or reserved address. Names are not resolved here."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return not address.is_loopback and (not address.is_global or address.is_multicast)
 
 
 def _loopback(host: str) -> bool:

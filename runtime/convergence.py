@@ -109,9 +109,10 @@ class Convergence:
     async def perform(self, record: OperationRecord) -> Lag | None:
         """Carry an accepted operation on as far as it goes now; None unless the target does not answer.
 
-        One queue per operation: two callers never step the same one at once.
+        One queue per operation: two callers never step the same one at once, and cancelling one waits for its step.
         """
-        async with self._locks[record.id]:
+        steered = record.target.partition("/")[2] if record.kind == "operation.cancel" else record.id
+        async with self._locks[steered]:
             with self.database.read() as connection:
                 newest = operations.find(connection, record.tenant, record.environment, record.id)
             if newest is None or newest.ended:

@@ -295,8 +295,9 @@ def drill_restore(world: World, store: str, operation: str) -> bool:
 
 def tell_drill(world: World, store: str, operation: str, *, sound: bool, found: str) -> None:
     """Let a store's log tell what somebody else's restore drill found, once per operation."""
-    if operation not in world.effects:
-        world.effects[operation] = 1
+    told = f"{operation}@told"  # no effect under anybody's key: a line in a log
+    if told not in world.effects:
+        world.effects[told] = 1
         _log_drill(world, store, found, sound=sound)
 
 

@@ -253,10 +253,13 @@ def entry_of(stand):
         "file:///etc/passwd",
         "https://",
         "x",
+        "https://169.254.169.254/x",
+        "https://10.0.0.1/",
+        "https://[fe80::1]/",
     ],
 )
 def test_feedback_goes_nowhere_unsafe(url):
-    with pytest.raises(ValueError, match=r"URL|http"):
+    with pytest.raises(ValueError, match=r"URL|http|receivers"):
         Subscriber(tenant=ACME, url=url)
 
 

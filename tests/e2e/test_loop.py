@@ -61,7 +61,7 @@ def test_a_healthy_world_with_every_noise_gets_no_proposal():
 @pytest.fixture
 async def incident(tmp_path: Path):
     telemetry, spans, _ = in_memory(seed=SEED)
-    choices = Choices(autonomy="act", rehearsal=Twin(), vectors=MemoryVectors(), telemetry=telemetry)
+    choices = Choices(autonomy="act", rehearsal=Twin(), vectors=MemoryVectors(), telemetry=telemetry, loops=())
     simulated = await open_simulated(tmp_path, demo_world(), SEED, choices)
     await simulated.simulation.run(simulated.world.now + CALM)
     faults.inject(simulated.world, faults.draw(simulated.world, "config_regression", SEED))

@@ -19,12 +19,13 @@ VERSION = {"op": "set", "path": ["services", SERVICE, "version"], "value": "v1.0
 TIMEOUT = {"op": "set", "path": ["services", SERVICE, "config", "timeout_ms"], "value": "2500"}
 REPLICAS = {"op": "set", "path": ["services", SERVICE, "cpu_millicores"], "value": 700}
 TICKET = {"owner_team": "cinder-core", "title": "t", "cause": "c", "missing_action": "m"}
+RESTART = {"service": SERVICE, "reason": "hung"}
 WRITES: tuple[tuple[str, str, dict, CommandKind], ...] = (
     ("PATCH", "/desired-state", {"patches": [VERSION]}, "service.rollback"),
     ("PATCH", "/desired-state", {"patches": [TIMEOUT]}, "service.configure"),
     ("PATCH", "/desired-state", {"patches": [REPLICAS]}, "service.resize"),
-    ("POST", "/operations", {"service": SERVICE, "reason": "hung"}, "service.restart"),
-    ("POST", "/tickets", TICKET, "ticket.open"),
+    ("POST", "/operations", {"kind": "service.restart", "arguments": RESTART}, "service.restart"),
+    ("POST", "/operations", {"kind": "ticket.open", "arguments": TICKET}, "ticket.open"),
 )
 
 

@@ -41,9 +41,9 @@ def honest(tmp_path_factory: pytest.TempPathFactory):
     copies = {name: Director(*open_world(FAILING, SEED)) for name in ("autoscaler", "oracle")}
     lived = {name: live_through(copy, BASELINES[name](SEED)) for name, copy in copies.items()}
     with asyncio.Runner() as runner:
-        played, simulated = runner.run(play(director, lived, home=tmp_path_factory.mktemp("honest")))
+        played = runner.run(play(director, lived, home=tmp_path_factory.mktemp("honest")))
         yield played
-        runner.run(simulated.mesh.close())
+        runner.run(played.simulated.mesh.close())
 
 
 def value(played: Played, name: str) -> float | None:

@@ -120,6 +120,7 @@ async def composed(
         home=folder, database=database(f"sqlite:///{folder / 'opsmesh.db'}"),
         runtime_database=runtime_database(f"sqlite:///{folder / 'runtime.db'}"), clock=seen,
         ids=UlidIds(clock, seed=1 if kept is None else 2), telemetry=telemetry, crash=crash, vectors=MemoryVectors(),
+        loops=(),
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from runtime.services.compliance.estate import Estate
-from runtime.services.compliance.judging import judge
+from analysis.compliance.estate import Estate, sharing_of
+from analysis.compliance.judging import judge
 from runtime.simulator import faults, readers
 from runtime.simulator.generator import random_world
 from runtime.simulator.record import launch
+from tests.support.runtime_bench import SHIPPED_CONTROLS
 
 BREACHES = {
     "open_firewall": "exposure",
@@ -19,7 +20,9 @@ BREACHES = {
 
 def red(world):
     bindings = {b.tenant: b for b in world.spec.tenants}
-    found = judge(Estate(world.environment_state(), readers.topology(world), bindings, world.now))
+    topology = readers.topology(world)
+    estate = Estate(world.environment_state(), topology, bindings, world.now, sharing_of(topology))
+    found = judge(estate, SHIPPED_CONTROLS.controls)
     return {(f.control, f.resource, f.status) for c in found for f in c.findings if not f.passed}
 
 

@@ -7,6 +7,8 @@ from runtime.simulator.faults import FAULTS
 from runtime.simulator.world import World
 
 # Words that would give a fault away; what real programs say about themselves is allowed.
+SECCOMP = "runtimedefault"
+"""Kubernetes' own name of a seccomp profile, in lower case as the text is."""
 TELLING = ("surge", "leak", "regression", "noisy", "exhaust", "fault", "inject", "chaos", "broken")
 
 
@@ -30,7 +32,7 @@ def test_no_reading_names_the_fault(world: World, fault: faults.Fault):
     world.advance(world.now + timedelta(minutes=10))
     text = told(world)
     for word in (fault.name, fault.fault_class, *TELLING):
-        assert word not in text
+        assert word not in text.replace(SECCOMP, "")
 
 
 def test_series_come_on_a_grid_with_kind_and_unit(world: World):
