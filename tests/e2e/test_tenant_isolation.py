@@ -81,7 +81,9 @@ CROSSED: tuple[Crossed, ...] = (
     Crossed("POST /v1/plans/{plan}/reject", "plan", NO_ID, body=DIGEST),
     Crossed("POST /v1/plans/{plan}/approve", "approved_plan", NO_ID, body=DIGEST),
     Crossed("GET /v1/traces/{subject}", "command", NO_ID),
-    Crossed("POST /v1/kill-switches", "tenant", "nobody-inc", body={"scope": "tenant", "value": "{thing}", "reason": "t"}),
+    Crossed(
+        "POST /v1/kill-switches", "tenant", "nobody-inc", body={"scope": "tenant", "value": "{thing}", "reason": "t"}
+    ),
     Crossed("DELETE /v1/kill-switches/tenant/{value}", "tenant", "nobody-inc", query="reason=over"),
     Crossed("GET /v1/freezes", "tenant", "nobody-inc", query="tenant={thing}"),
     Crossed("POST /v1/freezes", "tenant", "nobody-inc", body={"tenant": "{thing}", "duration_s": 60, "reason": "t"}),
@@ -96,7 +98,9 @@ CROSSED: tuple[Crossed, ...] = (
     ),
     Crossed("POST /v1/principals/{principal}/tokens", "principal", "person:nobody"),
     Crossed("DELETE /v1/principals/{principal}", "principal", "person:nobody"),
-    Crossed("POST /v1/sources", "tenant", "nobody-inc", body={"id": "source:new", "source": "/x", "tenants": ["{thing}"]}),
+    Crossed(
+        "POST /v1/sources", "tenant", "nobody-inc", body={"id": "source:new", "source": "/x", "tenants": ["{thing}"]}
+    ),
     Crossed("DELETE /v1/sources/{source}", "source", "source:nobody"),
     Crossed("GET /v1/audit/verify", "tenant", "nobody-inc", query="tenant={thing}"),
     Crossed("GET /v1/subscriptions", "tenant", "nobody-inc", query="tenant={thing}"),
@@ -136,7 +140,6 @@ CROSSED: tuple[Crossed, ...] = (
     tenant_of("GET /runtime/compliance/{environment}"),
     tenant_of("GET /runtime/compliance/{environment}/waivers"),
     tenant_of("GET /runtime/cost/{environment}"),
-    tenant_of("GET /runtime/carbon/{environment}"),
     Crossed(
         "POST /runtime/traffic-policies", "service", "nothing", query="dryRun=true",
         body={"environment": "prod", "service": "{thing}", "policy": POLICY},
@@ -219,7 +222,7 @@ class Stand:
             id="incident-1", tenant=OWNER, environment=PROD, title="slow", severity="warning", status="open",
             fingerprint=digest_of("slow"), opened_at=now, last_event_at=now, entities=("service/checkout",),
         )  # fmt: skip
-        kept = {name: getattr(found, name) for name in incident_rows.c.keys() if name in Incident.model_fields}
+        kept = {name: getattr(found, name) for name in set(Incident.model_fields) & set(incident_rows.c.keys())}
         with self.mesh.parts.database.begin() as connection:
             connection.execute(incident_rows.insert().values(**kept, body=found.model_dump(mode="json")))
         return found.id
