@@ -20,7 +20,9 @@ def services(only: Sequence[str], seeds: Sequence[int], *, as_json: bool) -> int
     from evals.service_cases import CaseResult, run_cases
     from evals.services import CASES
 
-    wanted = [case for case in CASES if not only or case.name in only or case.covers in only]
+    wanted = [
+        case for case in CASES if not only or any(case.covers == one or case.name.startswith(one) for one in only)
+    ]
     if not wanted:
         raise NotFound(f"no such case; there are: {', '.join(case.name for case in CASES)}")
     with ProgressBar(None, quiet=as_json, title="services") as bar:
