@@ -1,5 +1,6 @@
 """One incident as the SRE agent sees it: the pack, the ranking over it, how every series moved, what changed when."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,11 +64,15 @@ class Case:
         return all(entity in self.below(name) for name in before)
 
     def suspects(self, kind: str, within: timedelta = SUSPECT) -> list[ChangeRecord]:
-        """Return changes of a kind before the onset, or before what they changed began to move, newest first."""
+        """Return changes of a kind before the onset, or before what they changed began to move, newest first.
+
+        Left out is what took another one back once it hurt: blaming that would bring the harm again.
+        """
+        changes = [c for c in self.pack.changes if c.kind == kind]
         found = [
             c
-            for c in self.pack.changes
-            if c.kind == kind and any(start - within <= c.at <= self._latest(start) for start in self._starts(c.entity))
+            for c in _without_withdrawals(changes, lambda entity: min(self._starts(entity)))
+            if any(start - within <= c.at <= self._latest(start) for start in self._starts(c.entity))
         ]
         return sorted(found, key=lambda c: c.at, reverse=True)
 
@@ -105,6 +110,19 @@ class Suspect:
     statement: str
     supporting: tuple[Claim, ...]
     contradicting: tuple[Claim, ...] = ()
+
+
+def _without_withdrawals(changes: Sequence[ChangeRecord], began: Callable[[str], datetime]) -> list[ChangeRecord]:
+    """Return the changes without those that, after the harm began, turned a standing one of the same entity round."""
+    kept: list[ChangeRecord] = []
+    for change in sorted(changes, key=lambda c: c.at):
+        if change.at < began(change.entity) or not any(_reverses(change, earlier) for earlier in kept):
+            kept.append(change)
+    return kept
+
+
+def _reverses(later: ChangeRecord, earlier: ChangeRecord) -> bool:
+    return later.entity == earlier.entity and (later.before, later.after) == (earlier.after, earlier.before)
 
 
 def open_case(pack: EvidencePack) -> Case:

@@ -26,6 +26,9 @@ PATIENCE = timedelta(minutes=30)
 # An unexplained symptom gets a second look before a person is bothered.
 SECOND_LOOK = timedelta(minutes=10)
 LOOK_AGAIN_S = 300
+# What others run stumbles for a minute or two more often than it fails (our choice: one five-minute window of metrics).
+OUTSIDE = frozenset({"dependency_slow", "dependency_failing"})
+STUMBLES = timedelta(minutes=6)
 # Adding capacity takes minutes and stays. Flash crowds that pass mostly do so within two of the five-minute windows
 # an autoscaler itself waits before it believes a change; a surge is given that long.
 SURGE_PASSES = timedelta(minutes=10)
@@ -130,6 +133,9 @@ def _heals(draft: Draft) -> Remedies | None:
         return Remedies(wait_s=LOOK_AGAIN_S, reason=f"{draft.hypothesis.statement}; it has been taken back already")
     if kind in WAITS_S and waited < PATIENCE and not _candidates(draft):
         return Remedies(wait_s=WAITS_S[kind], reason=f"{draft.hypothesis.statement}; it heals by itself")
+    if kind in OUTSIDE and waited < STUMBLES:
+        left_s = ceil((STUMBLES - waited).total_seconds())
+        return Remedies(wait_s=left_s, reason=f"{draft.hypothesis.statement}; it may be a stumble")
     if kind == "traffic_surge":
         demand = case.moves.of(draft.hypothesis.entity, "traffic")
         if demand is not None and demand.latest < SURGE * demand.lately:

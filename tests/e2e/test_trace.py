@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.commands import State
+from domain.commands import TERMINAL, State
 from domain.errors import NotFound
 from domain.ids import TenantId
 from domain.principals import READING_ROLES, Principal, RoleGrant
 from grounding.vectors import MemoryVectors
+from mesh.on_call import Approver
 from mesh.simulation import Choices, open_simulated
 from mesh.tracing import TracesBehind
 from runtime.simulator import faults
@@ -73,3 +74,24 @@ def test_another_tenant_sees_nothing_of_it(lived):
     for subject in (command.id, command.incident, trace):
         with pytest.raises(NotFound):
             behind.find(reach(stranger), subject)
+
+
+async def test_a_workers_trace_goes_from_its_finding_to_the_outcome(tmp_path):
+    choices = Choices(
+        vectors=MemoryVectors(), loops=("compliance_drift",), approver=Approver(), warm_up=timedelta(minutes=30)
+    )
+    simulated = await open_simulated(tmp_path, demo_world(), 7, choices)
+    world, store = simulated.world, simulated.mesh.governed.commands
+    await simulated.simulation.run(world.now + timedelta(minutes=1))
+    faults.inject(world, faults.draw(world, "encryption_off", 7))
+    await simulated.simulation.run(
+        world.now + timedelta(hours=1), stop=lambda: any(r.state in TERMINAL for r in store.list("*"))
+    )
+    await simulated.simulation.run(world.now + timedelta(minutes=1))
+    (record,) = store.list("*")
+    view = TracesBehind(simulated.mesh).find(reach("*"), record.command.evidence[0])
+    await simulated.mesh.close()
+    kinds = [line.kind for line in view.lines]
+    order = ["finding", "proposal", "decision", "tool", "verification", "outcome"]
+    assert sorted(order, key=kinds.index) == order
+    assert record.command.proposer == "worker:compliance_drift"

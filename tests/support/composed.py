@@ -107,6 +107,7 @@ async def composed(
     wrap_clock: Wrap = lambda clock: clock,
     spec_autonomy: str | None = None,
     kept: World | None = None,
+    loops: tuple[str, ...] = (),
 ) -> AsyncIterator[Composed]:
     """A mesh over a copy of the warmed-up world, closed at the end. With `kept` it goes on in a folder left before."""
     world = deepcopy(_warmed() if kept is None else kept)
@@ -120,7 +121,7 @@ async def composed(
         home=folder, database=database(f"sqlite:///{folder / 'opsmesh.db'}"),
         runtime_database=runtime_database(f"sqlite:///{folder / 'runtime.db'}"), clock=seen,
         ids=UlidIds(clock, seed=1 if kept is None else 2), telemetry=telemetry, crash=crash, vectors=MemoryVectors(),
-        loops=(),
+        loops=loops,
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)

@@ -64,6 +64,41 @@ async def test_a_release_that_was_already_taken_back_is_not_rolled_back():
     assert (done.ending, done.proposals) == ("wait", ())
 
 
+async def test_what_took_a_release_back_is_not_blamed_and_not_turned_round_itself():
+    maker = slow_release().change("service/checkout", "deployment", -1, "v2", "v1")
+    maker.versions["checkout"] = "v1"
+    done = await sre(maker.build())
+    assert done.diagnosis.hypotheses[0].fault_class == "deploy_latency"
+    assert (done.ending, done.proposals) == ("wait", ())
+
+
+async def test_a_release_that_came_back_after_it_was_taken_back_is_blamed():
+    maker = slow_release().change("service/checkout", "deployment", -1, "v2", "v1")
+    maker.change("service/checkout", "deployment", 0, "v1", "v2")
+    done = await sre(maker.build())
+    assert kinds(done) == [("service.rollback", "service/checkout")]
+    assert done.proposals[0].arguments == {"service": "checkout", "to_version": "v1"}
+
+
+async def test_a_return_to_an_old_version_before_anything_hurt_is_still_blamed():
+    maker = slow_release().change("service/checkout", "deployment", -30, "v2", "v1")
+    done = await sre(maker.build())
+    assert kinds(done) == [("service.rollback", "service/checkout")]
+
+
+def slow_provider(minutes_after: int) -> PackMaker:
+    maker = PackMaker(minutes_after=minutes_after)
+    maker.edges.append(Edge(source="service/web", target="external/pay", kind="calls"))
+    return maker.move("external/pay", "latency_p95_ms", (-2, 900.0)).move("service/web", "latency_p95_ms", (-1, 900.0))
+
+
+async def test_a_provider_that_may_only_stumble_is_waited_for_and_one_that_stays_slow_is_told():
+    young = await sre(slow_provider(2).build())
+    assert (young.ending, young.proposals, young.reevaluate_after_s) == ("wait", (), 240)
+    lasting = await sre(slow_provider(7).build())
+    assert kinds(lasting) == [("ticket.open", "external/pay")]
+
+
 async def test_a_release_after_the_incident_opened_is_blamed_for_what_it_slowed():
     maker = PackMaker(minutes_after=12).change("service/checkout", "deployment", 5, "v1", "v2")
     maker.versions["checkout"] = "v2"
