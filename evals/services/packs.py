@@ -69,9 +69,7 @@ async def _background(seed: int, folder: Path, packs: Packs = (("scaling-backgro
     )
 
 
-async def _add_ons(
-    seed: int, folder: Path, packs: Packs = (("cdn", {}), ("waf", {}), ("cache-tier", {}))
-) -> Measured:
+async def _add_ons(seed: int, folder: Path, packs: Packs = (("cdn", {}), ("waf", {}), ("cache-tier", {}))) -> Measured:
     plain, packed = live(seed, folder / "a", (), _flood), live(seed, folder / "b", packs, _flood)
     calm, fronted = (live(seed, folder / name, some, _nothing, 20) for name, some in (("c", ()), ("d", packs)))
     reached, read = (fronted.rate(name) / calm.rate(name) for name in ("storefront", "orders-db"))
