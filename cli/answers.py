@@ -113,6 +113,15 @@ COST_ADVICE = Columns(
     "Recommendations",
     (("lever", "lever"), ("resource", "resource"), ("USD a month", "saving"), ("command", "act.kind"), ("why", "why")),
 )
+CARBON = Columns(
+    "Carbon",
+    (("what", "key"), ("region", "region"), ("kind", "kind"), ("kWh", "energy"), ("gCO2e", "location"),
+     ("by contract", "market"), ("embodied g", "embodied")),
+)  # fmt: skip
+CARBON_ADVICE = Columns(
+    "Recommendations",
+    (("lever", "lever"), ("resource", "resource"), ("gCO2e a month", "saving"), ("why", "reasons")),
+)
 PACKS = Columns(
     "Packs",
     (("pack", "name"), ("version", "version"), ("kind", "kind"), ("by", "publisher"), ("refused", "refused"),

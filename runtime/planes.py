@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from domain.errors import Unavailable
 from runtime.bills.ports import Billing
+from runtime.grid.ports import GridIntensity
 from runtime.injection.ports import FaultInjector, LoopWitness
 from runtime.ports import TrafficPlane
 from runtime.regions.ports import Regions
@@ -23,6 +24,8 @@ class Planes:
 
     billing: Billing | None = None
     """Usage, prices and bills."""
+    energy: GridIntensity | None = None
+    """What a kilowatt hour emits where."""
     certificates: CertificatePlane | None = None
     """Where certificates lie, and the listeners that serve them."""
     credentials: CredentialPlane | None = None

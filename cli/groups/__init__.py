@@ -5,6 +5,7 @@ import typer
 from cli.groups import (
     audit,
     backup,
+    carbon,
     certificates,
     chaos,
     compliance,
@@ -23,6 +24,7 @@ from cli.groups import (
 GROUPS: tuple[tuple[str, typer.Typer], ...] = (
     ("audit", audit.group),
     ("backup", backup.group),
+    ("carbon", carbon.group),
     ("certificates", certificates.group),
     ("chaos", chaos.group),
     ("compliance", compliance.group),

@@ -1,10 +1,11 @@
 """Cases of the runtime's services and workers, one file per service. A new file is one line here."""
 
 from evals.service_cases import Case
-from evals.services import backup, certificates, chaos, compliance, cost, packs, recovery, traffic
+from evals.services import backup, carbon, certificates, chaos, compliance, cost, packs, recovery, traffic
 
 CASES: tuple[Case, ...] = (
     *backup.CASES,
+    *carbon.CASES,
     *certificates.CASES,
     *chaos.CASES,
     *compliance.CASES,

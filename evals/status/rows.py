@@ -98,8 +98,7 @@ _SENTENCES: tuple[Row, ...] = (
     Row(
         "service-carbon", SERVICES,
         "RuntimeCarbonService Surface and optimize energy/carbon footprint of generated runtimes.",
-        module("evals.services.carbon", "cases that measure it"), "cases that measure it", 1,
-        missing="no measured case of the carbon service",
+        _case("carbon-measured"), "error against the world's own emissions", 0.05, "most",
     ),
     Row(
         "worker-cost-anomaly", WORKERS,

@@ -12,7 +12,7 @@ from domain.command_kinds import CommandKind
 from runtime.marketplace import routes as marketplace
 from runtime.parts import RuntimeParts
 from runtime.ports import Operator, Turn
-from runtime.services import backup, certificates, chaos, compliance, cost, recovery, traffic
+from runtime.services import backup, carbon, certificates, chaos, compliance, cost, recovery, traffic
 
 
 def no_operators(parts: RuntimeParts) -> Mapping[CommandKind, Operator]:
@@ -36,6 +36,7 @@ SERVICES: tuple[ServiceRow, ...] = (
     ServiceRow("cost", cost.router, turn=cost.CostService),
     ServiceRow("traffic", traffic.router, turn=traffic.ReleaseController),
     ServiceRow("backup", backup.router, backup.operators, backup.Schedule),
+    ServiceRow("carbon", carbon.router),
     ServiceRow("certificates", certificates.router, certificates.operators),
     ServiceRow("chaos", chaos.router, chaos.operators, chaos.turn),
     ServiceRow("marketplace", marketplace.router),

@@ -6,6 +6,7 @@ from domain.ids import EnvironmentId
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency, RuntimeTenantBinding
 from domain.topology import Slo
+from runtime.grid.table import GRID_GCO2E_PER_KWH
 from runtime.simulator.spec import CallSpec, Laws, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
 from runtime.simulator.tuning import tuned
 
@@ -15,15 +16,14 @@ ENVIRONMENT = EnvironmentId("prod")
 WEST, NORTH = "westeurope", "northeurope"
 BOTH = (WEST, NORTH)
 
-# Grid intensities: yearly averages of the Netherlands and Ireland, rounded (Ember, electricity data 2024).
 REGIONS: tuple[RegionSpec, ...] = (
     RegionSpec(
-        id=WEST, zones=("westeurope-1", "westeurope-2", "westeurope-3"), grid_gco2e_per_kwh=253.0, paired_with=NORTH,
-        utc_offset_h=1.0,
+        id=WEST, zones=("westeurope-1", "westeurope-2", "westeurope-3"), paired_with=NORTH,
+        grid_gco2e_per_kwh=GRID_GCO2E_PER_KWH[WEST], utc_offset_h=1.0,
     ),
     RegionSpec(
-        id=NORTH, zones=("northeurope-1", "northeurope-2", "northeurope-3"), grid_gco2e_per_kwh=280.0,
-        paired_with=WEST,
+        id=NORTH, zones=("northeurope-1", "northeurope-2", "northeurope-3"), paired_with=WEST,
+        grid_gco2e_per_kwh=GRID_GCO2E_PER_KWH[NORTH],
     ),
 )  # fmt: skip
 # `tuned` computes the node counts; three is one node per zone.

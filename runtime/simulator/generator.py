@@ -11,15 +11,16 @@ from domain.ids import PLATFORM, EnvironmentId
 from domain.policies import ScalingPolicy
 from domain.tenancy import Isolation, Residency, RuntimeTenantBinding
 from domain.topology import Slo
+from runtime.grid.table import GRID_GCO2E_PER_KWH
 from runtime.simulator.names import Names, feature_flags
 from runtime.simulator.spec import CallSpec, Laws, NodePoolSpec, RegionSpec, ServiceSpec, WorldSpec
 from runtime.simulator.streams import stream
 from runtime.simulator.tuning import tuned
 
 _REGIONS = (
-    ("eastus", "westus", 370.0, -5.0),
-    ("francecentral", "francesouth", 45.0, 1.0),
-    ("uksouth", "ukwest", 210.0, 0.0),
+    ("eastus", "westus", -5.0),
+    ("francecentral", "francesouth", 1.0),
+    ("uksouth", "ukwest", 0.0),
 )
 # Which entry services are workers that nobody scales (see `_special`).
 WORKERS = (0, 1)
@@ -31,7 +32,7 @@ def random_world(
 ) -> WorldSpec:
     """A healthy random world with about that many services; the same arguments give the same world."""
     rng = stream(seed, "world")
-    first, second, grid, offset = _REGIONS[int(rng.integers(len(_REGIONS)))]
+    first, second, offset = _REGIONS[int(rng.integers(len(_REGIONS)))]
     regions = (first, second) if paired else (first,)
     names = Names(stream(seed, "names"))
     owners = names.tenants(tenants)
@@ -46,8 +47,9 @@ def random_world(
             start=start,
             regions=tuple(
                 RegionSpec(
-                    id=region, zones=tuple(f"{region}-{z}" for z in (1, 2, 3)), grid_gco2e_per_kwh=grid,
-                    paired_with=next((r for r in regions if r != region), None), utc_offset_h=offset,
+                    id=region, zones=tuple(f"{region}-{z}" for z in (1, 2, 3)), utc_offset_h=offset,
+                    paired_with=next((r for r in regions if r != region), None),
+                    grid_gco2e_per_kwh=GRID_GCO2E_PER_KWH[region],
                 )
                 for region in regions
             ),

@@ -1,6 +1,5 @@
 """The twin's picture of an environment: topology, desired state and call counts as a spec the physics can lay out."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from domain.desired import EnvironmentState, ServiceState
 from domain.evidence import EvidencePack
 from domain.topology import RuntimeService
+from runtime.grid.table import GRID_GCO2E_PER_KWH
 from runtime.simulator.layout import ALLOCATABLE, Layout, build_layout
 from runtime.simulator.live import Live
 from runtime.simulator.pricing import SKUS
@@ -16,11 +16,7 @@ from runtime.simulator.spec import CallSpec, NodePoolSpec, RegionSpec, ServiceSp
 from runtime.simulator.twin_calls import Callee, call_counts
 from runtime.simulator.windowed import read_window, samples
 
-# Yearly averages of grids, rounded (Ember electricity data 2024); other regions count as the world's average.
-GRID_GCO2E_PER_KWH: Mapping[str, float] = {
-    "westeurope": 253.0, "northeurope": 280.0, "francecentral": 45.0, "uksouth": 210.0, "ukwest": 210.0,
-    "eastus": 370.0, "westus": 370.0,
-}  # fmt: skip
+# Regions outside the table of grids count as the world's average (Ember electricity data 2024, rounded).
 WORLD_AVERAGE = 470.0
 # What the twin believes where a service's configuration does not say.
 DEFAULT_WORKERS, DEFAULT_TIMEOUT_MS, DEFAULT_RETRIES = 64, 2000.0, 2

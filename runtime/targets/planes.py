@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from domain.ports import Entropy
+from runtime.grid.table import TableGrid
 from runtime.planes import Planes
 from runtime.regions.simulated import SimulatedRegions
 from runtime.simulator.world import World
@@ -17,6 +18,7 @@ def simulated_planes(world: World, home: Path, entropy: Entropy) -> Planes:
     """Return every capability of a simulated world; files that planes keep lie under `home`."""
     return Planes(
         billing=SimulatedBilling(world),
+        energy=TableGrid(),
         faults=SimulatedFaults(world),
         traffic=SimulatedTraffic(world),
         regions=SimulatedRegions(world),

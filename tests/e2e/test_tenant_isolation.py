@@ -140,6 +140,7 @@ CROSSED: tuple[Crossed, ...] = (
     tenant_of("GET /runtime/compliance/{environment}"),
     tenant_of("GET /runtime/compliance/{environment}/waivers"),
     tenant_of("GET /runtime/cost/{environment}"),
+    tenant_of("GET /runtime/carbon/{environment}"),
     Crossed(
         "POST /runtime/traffic-policies", "service", "nothing", query="dryRun=true",
         body={"environment": "prod", "service": "{thing}", "policy": POLICY},

@@ -1,0 +1,1 @@
+"""Electricity grids: what a kilowatt hour emits, by region and instant."""
