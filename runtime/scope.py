@@ -54,13 +54,14 @@ class TenantView:
         )
 
     def own(self) -> Topology:
-        """Return the visible topology without what is only used: the tenant's own services, stores and certificates."""
+        """Return the visible topology without what is only used: the tenant's own services, stores, certificates, secrets."""
         seen = self.topology()
         return seen.model_copy(
             update={
                 "services": tuple(s for s in seen.services if self.owns(f"service/{s.id}")),
                 "data_stores": tuple(d for d in seen.data_stores if self.owns(f"data_store/{d.id}")),
                 "certificates": tuple(c for c in seen.certificates if self.owns(f"service/{c.service}")),
+                "secrets": tuple(c for c in seen.secrets if self.owns(f"service/{c.service}")),
             }
         )
 

@@ -174,7 +174,9 @@ async def no_pause(_seconds):
     pass
 
 
-async def make_bench(folder: Path, make_target, tenants, clock=None, transport=None, url=None, planes=None) -> Bench:
+async def make_bench(  # noqa: PLR0913  # a bench's parts
+    folder: Path, make_target, tenants, clock=None, transport=None, url=None, planes=None, people=None
+) -> Bench:
     clock = clock or VirtualClock(START)
     issuer, proposals = Issuer(clock), Proposals()
     target = make_target(clock)
@@ -183,7 +185,7 @@ async def make_bench(folder: Path, make_target, tenants, clock=None, transport=N
         "viewer-token": principal("viewer", ("viewer", "acme")),
         "person-token": principal("ana", ("proposer", "acme")),
         "globex-token": principal("gus", ("proposer", "globex")),
-    }
+    } | (people or {})
     told = Told()
     parts = RuntimeParts(
         database=Database(url or f"sqlite:///{folder / 'runtime.db'}"),

@@ -19,7 +19,7 @@ from runtime.simulator.world import World
 from runtime.targets.simulated import SimulatedTarget
 from runtime.targets.trust import SimulatedCertificates, SimulatedCredentials
 from runtime.workers.certificate_rotation import CertificateRotationWorker
-from tests.support.runtime_bench import PROD, Bench, binding, make_bench
+from tests.support.runtime_bench import PROD, Bench, make_bench, principal
 
 
 @dataclass
@@ -51,7 +51,7 @@ class TrustBench:
     async def asked(self, kind, name, tenant=PLATFORM):
         target = EntityRef(kind=kind.partition(".")[0], id=name)
         meaning = Meaning(kind=kind, arguments={target.kind: name}, target=target)
-        view = TenantView(tenant, await self.topology(), (binding("acme"),))
+        view = TenantView(tenant, await self.topology(), self.world.spec.tenants)
         return Asked(meaning, tenant, PROD, view, desired=None, at=self.parts.clock.now(), key="k")
 
     def record(self, kind, name) -> OperationRecord:
@@ -82,7 +82,8 @@ class TrustBench:
 async def trust_bench(folder, spec=None) -> TrustBench:
     world = launch(spec or demo_world(), 5)
     bench = await make_bench(
-        folder, lambda _clock: SimulatedTarget(world), (binding("acme"),), clock=VirtualClock(world.spec.start),
+        folder, lambda _clock: SimulatedTarget(world), world.spec.tenants, clock=VirtualClock(world.spec.start),
+        people={f"{t.tenant}-token": principal(f"of-{t.tenant}", ("proposer", t.tenant)) for t in world.spec.tenants},
         planes=Planes(
             certificates=SimulatedCertificates(world, folder / "runtime" / "trust"),
             credentials=SimulatedCredentials(world, folder / "runtime" / "trust", OsEntropy()),
