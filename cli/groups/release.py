@@ -25,33 +25,27 @@ def release_show(
     releases.show(environment, tenant, as_json=as_json)
 
 
-@group.command("pause")
-def release_pause(
-    service: Service, *, tenant: Owner, environment: Where = "prod", rationale: Why = None, as_json: JsonFlag = False
-) -> None:
-    """Leave the split as it is until somebody resumes."""
-    releases.want("release.pause", service, tenant, environment, rationale, as_json=as_json)
+WANTS = (
+    ("pause", "Leave the split as it is until somebody resumes."),
+    ("resume", "Go on with the steps; after an abort, begin again."),
+    ("abort", "Let the former version serve all, also after the release has finished."),
+    ("promote", "Let the candidate serve all now."),
+)
+"""What a person may want of a release: each verb proposes the command kind `release.VERB`."""
 
 
-@group.command("resume")
-def release_resume(
-    service: Service, *, tenant: Owner, environment: Where = "prod", rationale: Why = None, as_json: JsonFlag = False
-) -> None:
-    """Go on with the steps; after an abort, begin again."""
-    releases.want("release.resume", service, tenant, environment, rationale, as_json=as_json)
+def _add(verb: str, says: str) -> None:
+    @group.command(verb, help=says)
+    def wanted(
+        service: Service,
+        *,
+        tenant: Owner,
+        environment: Where = "prod",
+        rationale: Why = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        releases.want(f"release.{verb}", service, tenant, environment, rationale, as_json=as_json)
 
 
-@group.command("abort")
-def release_abort(
-    service: Service, *, tenant: Owner, environment: Where = "prod", rationale: Why = None, as_json: JsonFlag = False
-) -> None:
-    """Let the former version serve all, also after the release has finished."""
-    releases.want("release.abort", service, tenant, environment, rationale, as_json=as_json)
-
-
-@group.command("promote")
-def release_promote(
-    service: Service, *, tenant: Owner, environment: Where = "prod", rationale: Why = None, as_json: JsonFlag = False
-) -> None:
-    """Let the candidate serve all now."""
-    releases.want("release.promote", service, tenant, environment, rationale, as_json=as_json)
+for _verb, _says in WANTS:
+    _add(_verb, _says)
