@@ -54,7 +54,7 @@ class TenantView:
         )
 
     def own(self) -> Topology:
-        """Return the visible topology without what is only used: the tenant's own services, stores, certificates, secrets."""
+        """Return the visible topology without what is only used: its own services, stores, certificates, secrets."""
         seen = self.topology()
         return seen.model_copy(
             update={

@@ -174,7 +174,7 @@ async def no_pause(_seconds):
     pass
 
 
-async def make_bench(  # noqa: PLR0913  # a bench's parts
+async def make_bench(
     folder: Path, make_target, tenants, clock=None, transport=None, url=None, planes=None, people=None
 ) -> Bench:
     clock = clock or VirtualClock(START)
