@@ -5,13 +5,15 @@ proposes what follows.
 """
 
 import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, JsonValue
 
 from domain.base import Frozen, Severity, Slug, UtcDatetime
 from domain.command_kinds import CommandKind, Proposer
-from domain.ids import EnvironmentId, TenantId
+from domain.ids import EnvironmentId, EventKey, TenantId
 from domain.topology import EntityRef
 
 
@@ -43,7 +45,7 @@ class Finding(Frozen):
     evidence: tuple[str, ...] = ()
     """Lines a person can check: what was read where, in numbers."""
     trace: str | None = None
-    """W3C traceparent of the event that woke the worker, where one did; a timer begins a trace of its own."""
+    """W3C traceparent that the worker itself knows it belongs to; else the runner asks for the event before it."""
     acts: tuple[Act, ...] = ()
     """None: people are told. One: a proposal. Several: one change plan, in this order."""
 
@@ -63,11 +65,35 @@ class FindingRecord(Frozen):
     first_seen: UtcDatetime
     last_seen: UtcDatetime
     trace: str
-    """W3C traceparent that its event, proposal and all that follows carry."""
+    """W3C traceparent that its event, proposal and all that follows carry: the announcing event's, where it has one."""
+    woken_by: EventKey | None = None
+    """The platform's event that announced the matter; None where only a timer found it."""
     proposed: tuple[str, ...] = ()
     """Addresses of the commands or the plan it became."""
     held: str = ""
     """Why nothing was proposed although it names commands; it is tried again."""
+
+
+class Announcement(Frozen):
+    """Which events announce what a worker finds, and how long before."""
+
+    types: tuple[str, ...]
+    within: timedelta
+
+
+ANNOUNCED: Mapping[Proposer, Announcement] = {
+    # A bill comes up to some hours after what it bills.
+    "cost_anomaly": Announcement(types=("runtime.billing.recorded.v1",), within=timedelta(hours=6)),
+    # Witnesses confirm for a minute; going back is offered half an hour after the region came back.
+    "disaster_recovery": Announcement(types=("runtime.zone.changed.v1",), within=timedelta(hours=1)),
+    # The platform warns some days before the end, and the worker has its own window and jitter.
+    "certificate_rotation": Announcement(types=("runtime.certificate.expiring.v1",), within=timedelta(days=14)),
+    # Every change of what runs is looked at within minutes.
+    "compliance_drift": Announcement(
+        types=("runtime.config.changed.v1", "runtime.drift.detected.v1"), within=timedelta(hours=1)
+    ),
+}
+"""By worker. Who is not here finds things by a timer alone."""
 
 
 class Ownership(Frozen):

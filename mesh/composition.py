@@ -33,7 +33,7 @@ from mesh.execution import Executor
 from mesh.feed import Feed
 from mesh.feedback import Feedback
 from mesh.feedback_sinks import OtlpSink, WebhookSink
-from mesh.internal import MESH, InternalAuthenticator, PlatformTells
+from mesh.internal import MESH, InternalAuthenticator, PlatformTells, PlatformTold
 from mesh.investigation import Investigation, Redirect, as_proposed
 from mesh.journal import Journal
 from mesh.loop import Loop
@@ -237,7 +237,8 @@ def _reach(
         database=parts.runtime_database, clock=parts.clock, ids=parts.ids, entropy=OsEntropy(),
         target=runs.target(parts.database, log) if watched else SimulatedTarget(runs),
         planes=Planes() if watched else simulated_planes(runs, parts.home / "runtime", OsEntropy()),
-        home=parts.home / "runtime", tell=PlatformTells(log), controls=lambda: policy.controls,
+        home=parts.home / "runtime", tell=PlatformTells(log), heard=PlatformTold(parts.database),
+        controls=lambda: policy.controls,
     )  # fmt: skip
     over = replace(over, planes=replace(over.planes, witness=CasesWitness(cases)))
     runtime = embedded_runtime(

@@ -86,10 +86,12 @@ class TracesBehind:
             yield from self._command(record)
 
     def _events(self, reach: Reach, trace: str) -> Iterator[TraceLine]:
-        """Events that carry the trace, and those that opened an incident of it: platforms do not trace everything."""
+        """Events that carry the trace, and those that began it untraced: an incident's first, a finding's cause."""
         opening = [key for incident in self._incidents(reach, trace) for key in incident.events[:FIRST]]
         carried = events.c.traceparent.startswith(f"00-{trace}-")
-        query = select(events).where(or_(carried, events.c.key.in_(opening))).order_by(events.c.seq)
+        causes = select(events.c.causationid).where(carried, events.c.type.startswith("runtime.finding."))
+        told = or_(carried, events.c.key.in_(opening), events.c.key.in_(causes))
+        query = select(events).where(told).order_by(events.c.seq)
         with self.mesh.parts.database.read() as connection:
             rows = connection.execute(query.limit(MANY)).all()
         for row in rows:

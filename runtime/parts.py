@@ -14,7 +14,7 @@ from runtime import state
 from runtime.convergence import Convergence, Lag
 from runtime.door import Door
 from runtime.planes import Planes
-from runtime.ports import Authenticator, RuntimeTarget, Tell, Turn
+from runtime.ports import Authenticator, Heard, RuntimeTarget, Tell, Turn
 from storage.engine import Database
 
 
@@ -35,6 +35,8 @@ class RuntimeParts:
     home: Path
     """Folder for files of the services: backups, keys, journals."""
     tell: Tell
+    heard: Heard | None = None
+    """What the platform told before; None where nobody keeps it."""
     controls: Callable[[], ControlSet | None] = no_controls
     """The compliance controls in force, as governance hands them over; None where it does not."""
 

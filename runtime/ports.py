@@ -12,7 +12,8 @@ from domain.changes import Patch, ResourceChange
 from domain.commands import Proposal
 from domain.desired import DesiredState, EnvironmentState
 from domain.events import IncomingEvent
-from domain.ids import EnvironmentId, TenantId
+from domain.findings import Finding
+from domain.ids import EnvironmentId, EventKey, TenantId
 from domain.plans import PlanWindow
 from domain.ports import SpanReader, TelemetryReader
 from domain.principals import EventSourceKey, Principal
@@ -117,11 +118,28 @@ class Turn(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An event that announced what a worker found."""
+
+    key: EventKey
+    trace: str | None
+    """Its W3C traceparent."""
+
+
 class Tell(Protocol):
     """Takes what the runtime's services and workers tell into the event log, under the platform's credential."""
 
     def tell(self, tenant: TenantId, event: IncomingEvent) -> None:
         """Take one event. The same id again is a duplicate and changes nothing."""
+        ...
+
+
+class Heard(Protocol):
+    """Knows what the platform's own events said of a matter before a worker found it."""
+
+    def announced(self, finding: Finding, types: Sequence[str], since: datetime) -> Announced | None:
+        """Return the newest such event about the finding's resource, to its tenant; None where there is none."""
         ...
 
 

@@ -13,7 +13,7 @@ from domain.catalogue import FindingRaised, FindingResolved
 from domain.commands import Proposal
 from domain.errors import OpsmeshError, Unavailable
 from domain.events import Dimensions, IncomingEvent, traceparent_of
-from domain.findings import Act, Finding, FindingRecord
+from domain.findings import ANNOUNCED, Act, Finding, FindingRecord
 from domain.ids import EnvironmentId, EvidenceId
 from domain.plans import PlanWindow
 from runtime import state
@@ -77,15 +77,25 @@ class WorkerRunner:
 
     async def _keep(self, finding: Finding, known: FindingRecord | None, now: datetime) -> None:
         if known is None or known.status == "resolved":
-            record = FindingRecord(
-                finding=finding, status="open", first_seen=now, last_seen=now, trace=_trace(finding, now)
-            )
+            record = self._raised(finding, now)
             self._tell_raised(record, now)
         else:
             record = known.model_copy(update={"finding": finding, "last_seen": now})
         if finding.acts and not record.proposed:
             record = await self._propose(record)
         self._write(record, now)
+
+    def _raised(self, finding: Finding, now: datetime) -> FindingRecord:
+        """Open a finding in the trace of the event that announced it, where there was one and it has a trace."""
+        announced, by = None, ANNOUNCED.get(finding.owner)
+        if self.parts.heard is not None and by is not None:
+            announced = self.parts.heard.announced(finding, by.types, now - by.within)
+        within = finding.trace or (announced.trace if announced is not None else None)
+        return FindingRecord(
+            finding=finding, status="open", first_seen=now, last_seen=now,
+            trace=traceparent_of(finding.id, now.isoformat(), within=within),
+            woken_by=announced.key if announced is not None else None,
+        )  # fmt: skip
 
     async def _propose(self, record: FindingRecord) -> FindingRecord:
         acts = [_proposal(record, act) for act in record.finding.acts]
@@ -128,7 +138,7 @@ class WorkerRunner:
             "subject": finding.resource, "time": now, "data": data,
             "dimensions": Dimensions(
                 environmentid=finding.environment, severity=finding.severity, traceparent=record.trace,
-                correlationid=finding.id,
+                correlationid=finding.id, causationid=record.woken_by,
                 serviceid=name if kind_of == "service" else None,
             ),
         })  # fmt: skip
@@ -142,8 +152,3 @@ def _proposal(record: FindingRecord, act: Act) -> Proposal:
         environment=finding.environment, proposer=principal_of(finding.owner), rationale=act.rationale,
         evidence=(EvidenceId(finding.id),), confidence=act.confidence, trace=record.trace,
     )  # fmt: skip
-
-
-def _trace(finding: Finding, now: datetime) -> str:
-    """Return a W3C traceparent, the same for the same raising of the same finding, in the trace that woke it."""
-    return traceparent_of(finding.id, now.isoformat(), within=finding.trace)

@@ -1,13 +1,15 @@
 """Workers: a finding is kept, told and proposed once per time it is raised, and resolved when it is gone."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from domain.errors import Refused, Unavailable
 from domain.findings import Act, Finding
-from domain.ids import TenantId
+from domain.ids import EventKey, TenantId
 from domain.topology import EntityRef
+from runtime.ports import Announced
 from runtime.worker_runner import FINDINGS, WorkerRunner
 from tests.support.runtime_bench import PROD
 from tests.support.small_runtime import small_bench
@@ -132,3 +134,25 @@ async def test_what_cannot_be_proposed_now_is_tried_again(bench, runner, monkeyp
 async def test_only_the_workers_that_are_on_look(bench, worker):
     await WorkerRunner(bench.services.parts, bench.proposals, only=("backup",), workers=(worker,)).turn()
     assert worker.looks == 0
+
+
+class Heard:
+    def __init__(self, announced):
+        self.said, self.asked = announced, []
+
+    def announced(self, finding, types, since):
+        self.asked.append((finding.id, tuple(types), since))
+        return self.said
+
+
+@pytest.mark.parametrize(("trace", "kept_trace"), [(f"00-{'e' * 32}-{'f' * 16}-01", "e" * 32), (None, None)])
+async def test_a_finding_goes_on_in_the_trace_of_the_event_that_announced_it(bench, worker, trace, kept_trace):
+    heard = Heard(Announced(EventKey("01J0000000000000000000000A"), trace))
+    parts = replace(bench.services.parts, heard=heard)
+    await WorkerRunner(parts, bench.proposals, workers=(worker,)).turn()
+    (record,), ((_, event),) = kept(bench), bench.told.events
+    (proposal,) = bench.proposals.taken.values()
+    assert heard.asked[0][:2] == (record.finding.id, ("runtime.billing.recorded.v1",))
+    assert record.woken_by == event.dimensions.causationid == "01J0000000000000000000000A"
+    assert proposal.trace == event.dimensions.traceparent == record.trace
+    assert kept_trace is None or record.trace.split("-")[1] == kept_trace
