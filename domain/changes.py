@@ -12,6 +12,8 @@ from domain.base import Digest, Frozen, digest_of
 
 Operation = Literal["create", "update", "delete", "replace", "run", "read"]
 PatchPath = tuple[str, ...]
+CONTENT = "content."
+"""Begins the path of a change to what lies in a resource (rows, copies of them) and is no field of its document."""
 
 
 class ResourceChange(Frozen):

@@ -32,7 +32,7 @@ EXECUTION_EXPIRY = timedelta(hours=4)
 """No effect starts later than this after the proposal: evidence older than a shift describes another world."""
 
 
-_NAMED: tuple[EntityKind, ...] = ("node", "service", "node_pool", "data_store", "tenant")
+_NAMED: tuple[EntityKind, ...] = ("restore_point", "node", "service", "node_pool", "data_store", "tenant")
 """Argument names that say what a command is done to, the narrower first."""
 
 

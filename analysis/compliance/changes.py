@@ -7,7 +7,7 @@ from pydantic import JsonValue, ValidationError
 
 from analysis.compliance.estate import Estate
 from analysis.compliance.judging import judge
-from domain.changes import ResourceChange
+from domain.changes import CONTENT, ResourceChange
 from domain.compliance import ComplianceFinding, ControlSet, Waiver
 from domain.desired import SECTIONS, EnvironmentState
 from domain.errors import Invalid
@@ -15,8 +15,9 @@ from domain.errors import Invalid
 _SECTION = {kind: section for section, kind in SECTIONS}
 _MAPS = (("config",), ("traffic", "region_weights"))
 """Fields keyed by names that may have dots in them."""
-_UNJUDGED = ("override.", "packs.")
-"""Bookkeeping: when an override ends, and what a pack wrote. The fields themselves are changes of their own."""
+_UNJUDGED = ("override.", "packs.", CONTENT)
+"""Bookkeeping: when an override ends, and what a pack wrote. The fields themselves are changes of their own. And what
+lies in a thing, which its document does not hold."""
 _LASTING = frozenset({"create", "update", "delete", "replace"})
 
 

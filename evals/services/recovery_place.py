@@ -41,8 +41,8 @@ def as_is(planes: Planes) -> Planes:
 
 
 @contextmanager
-def patched(module: ModuleType, name: str, value: object) -> Generator[None]:
-    """Damage one name of a module for a while: how a break is planted."""
+def patched(module: ModuleType | type, name: str, value: object) -> Generator[None]:
+    """Damage one name of a module or a class for a while: how a break is planted."""
     held: object = getattr(module, name)
     setattr(module, name, value)
     try:

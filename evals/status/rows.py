@@ -2,6 +2,7 @@
 
 from evals.service_cases import Case
 from evals.services import CASES
+from evals.status.door import QUEUE, RESTORE, TRAFFIC
 from evals.status.lived import AUTONOMY, DIAGNOSED, FED_BACK, TRACED
 from evals.status.row import Row
 from evals.status.served import SAFE, answered
@@ -129,12 +130,12 @@ _SENTENCES: tuple[Row, ...] = (
     Row(
         "api-traffic", APIS,
         "POST /runtime/traffic-policies — declare progressive-delivery and routing policies.",
-        _case("release-good"), "good candidate promoted", 1,
+        TRAFFIC, "policy in force after approval", 1,
     ),
     Row(
         "api-restore", APIS,
         "POST /runtime/restore-points and POST /runtime/restores — backup and restore orchestration.",
-        _case("backup-proof"), "bad points found", 4,
+        RESTORE, "operations done in full", 2,
     ),
     Row(
         "api-cost", APIS,
@@ -257,7 +258,7 @@ _SENTENCES: tuple[Row, ...] = (
     Row(
         "card-queue", CARD,
         "a human approval queue",
-        _case("release-good"), "good candidate promoted", 1,
+        QUEUE, "wrong answers refused", 3,
     ),
 )  # fmt: skip
 

@@ -19,19 +19,9 @@ from grounding.platform_contract import from_platform, to_platform
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("langgraph", "openai", "pydantic", "chromadb", "httpx", "pulumi", "opentelemetry", "tenacity")
 PLACES = ("pyproject.toml", "agents", "tools", "grounding", "governance", "evals", "infra", "tests", "README.md")
-ROOMS = (
-    "domain",
-    "analysis",
-    "storage",
-    "grounding",
-    "agents",
-    "governance",
-    "tools",
-    "runtime",
-    "api",
-    "mesh",
-    "infra",
-)
+PROGRAMS = frozenset({"evals", "cli", "tests"})
+ROOMS = tuple(sorted(p.parent.name for p in ROOT.glob("*/__init__.py") if p.parent.name not in PROGRAMS))
+"""The rooms that ship as the product's library; the others are its programs and their tests."""
 CLOUDS = re.compile(r"azure|aws|gcp|google|microsoft|amazon", re.IGNORECASE)
 CORE = {
     "specversion": "1.0", "id": "e1", "source": "/platform", "severity": "info", "tenantid": "acme",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from domain.arguments import RestorePointCreate, RestoreRun
-from domain.changes import Operation, ResourceChange
+from domain.changes import CONTENT, Operation, ResourceChange
 from domain.command_kinds import CommandKind
 from domain.errors import Invalid, NotFound, Refused
 from domain.ids import TenantId
@@ -102,7 +102,7 @@ class RunRestore:
         point = self.restores.points.find(asked.environment, tenant, said.restore_point)
         if point.status != "kept":
             raise Invalid(f"{point.id} is {point.status}: there is nothing to restore", reason="point_unfinished")
-        await self.restores.target(point, said.to)
+        await self.restores.trials.target(point, said.to)
         binding = next(b for b in asked.view.bindings() if b.tenant == tenant)
         place_for(binding, point.region, asked.view.topology().regions)
         if self.real and point.proof.status == "unproven":
@@ -122,8 +122,6 @@ class RunRestore:
 
     async def cancel(self, record: OperationRecord) -> Progress:
         """Stop, where nothing in place was touched yet. Raises Refused."""
-        if self.restores.begun(record) is not None:
-            raise Refused("stores are being replaced: half a restore is worse than a whole one", reason="too_late")
         return await self.restores.cancel(record)
 
 
@@ -144,6 +142,7 @@ def _change(
     """A change of one store; of a shared one it is a change of the tenant only, for nobody else's rows are in it."""
     own = asked.view.owns(store.address) and store.tenant == tenant
     address, where = (store.address, path) if own else (f"tenant/{tenant}", f"{store.address}/{path}")
+    where = f"{CONTENT}{where}"
     return ResourceChange(address=address, operation=operation, path=where, after=after)
 
 
