@@ -102,7 +102,7 @@ class RunRestore:
         point = self.restores.points.find(asked.environment, tenant, said.restore_point)
         if point.status != "kept":
             raise Invalid(f"{point.id} is {point.status}: there is nothing to restore", reason="point_unfinished")
-        await self.restores.trials.target(point, said.to)
+        await self.restores.target(point, said.to)
         binding = next(b for b in asked.view.bindings() if b.tenant == tenant)
         place_for(binding, point.region, asked.view.topology().regions)
         if self.real and point.proof.status == "unproven":
@@ -122,6 +122,8 @@ class RunRestore:
 
     async def cancel(self, record: OperationRecord) -> Progress:
         """Stop, where nothing in place was touched yet. Raises Refused."""
+        if self.restores.begun(record) is not None:
+            raise Refused("stores are being replaced: half a restore is worse than a whole one", reason="too_late")
         return await self.restores.cancel(record)
 
 
