@@ -5,7 +5,8 @@ from copy import deepcopy
 
 import pytest
 
-from tests.contract.compatible import GOLDEN, Book, broken, broken_api, broken_events, broken_for_writer, published
+from evals.compatibility import Book, broken_api, broken_events, broken_for_writer
+from tests.contract.compatible import GOLDEN, broken, published
 
 
 @pytest.fixture(scope="module")

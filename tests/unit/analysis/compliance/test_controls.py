@@ -282,7 +282,9 @@ def test_a_change_list_is_judged_as_the_state_it_leads_to():
     assert after_changes(after, state_changes(after, STATE))[0] == STATE
     assert ("encryption-at-rest", "data_store/orders") in open_findings(estate(led))
     assert after_changes(STATE, (ResourceChange(address="ticket/x", operation="create", after={}),))[0] == STATE
-    inside = ResourceChange(address="data_store/orders", operation="replace", path="content.rows of acme", after="point")
+    inside = ResourceChange(
+        address="data_store/orders", operation="replace", path="content.rows of acme", after="point"
+    )
     assert after_changes(STATE, (inside,))[0] == STATE
     with pytest.raises(Invalid):
         after_changes(STATE, (ResourceChange(address="service/no", operation="update", path="replicas", after=1),))
