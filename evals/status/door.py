@@ -12,12 +12,14 @@ from pathlib import Path
 import httpx
 from pydantic import JsonValue
 
+from domain.errors import Broken
 from domain.ids import PrincipalId, TenantId
 from domain.principals import Principal, Role, RoleGrant
 from evals.service_cases import Case, Check, Measured
 from evals.services.recovery_place import patched
 from governance.approvals import Approvals
 from grounding.vectors import MemoryVectors
+from mesh.composition import Mesh
 from mesh.embedded import EmbeddedRuntime
 from mesh.internal import MESH
 from mesh.serving import LOCAL_URL, application
@@ -97,6 +99,13 @@ class Desk:
         path = f"/runtime/environments/prod/operations/{receipts[0]['operation']}"
         progress: dict[str, JsonValue] = (await self.ask("vic", "GET", path)).json()["progress"]
         return progress
+
+
+def embedded(mesh: Mesh) -> EmbeddedRuntime:
+    """Return the runtime in this process, which a simulated mesh has."""
+    if not isinstance(mesh.runtime, EmbeddedRuntime):
+        raise Broken("a simulated mesh has its runtime in this process")
+    return mesh.runtime
 
 
 @asynccontextmanager
@@ -180,9 +189,7 @@ async def _traffic(_seed: int, home: Path, *, heedless: bool = False) -> Measure
 
 def _forget_dry_run(at: Desk) -> None:
     """Let the runtime take `dryRun` for nothing said."""
-    runtime = at.held.mesh.runtime
-    if isinstance(runtime, EmbeddedRuntime):
-        runtime.app.dependency_overrides[frame] = _unframed
+    embedded(at.held.mesh).app.dependency_overrides[frame] = _unframed
 
 
 def _unframed() -> Frame:

@@ -2,11 +2,13 @@
 
 from evals.service_cases import Case
 from evals.services import CASES
+from evals.status.contracts import STABLE
 from evals.status.door import QUEUE, RESTORE, TRAFFIC
 from evals.status.lived import AUTONOMY, DIAGNOSED, FED_BACK, TRACED
+from evals.status.portable import PORTABLE
 from evals.status.row import Row
 from evals.status.served import SAFE, answered
-from evals.status.tables import ENVELOPE, NEUTRAL, PACKAGED, PLACED, PULUMI, PYTHON, VERSIONED, agent, counted, module
+from evals.status.tables import ENVELOPE, PACKAGED, PLACED, PULUMI, PYTHON, agent, counted, module
 
 _BY_NAME = {case.name: case for case in CASES}
 _ENGINE = "no engine runs the programs of `infra`; the embedded engine applies desired state"
@@ -36,7 +38,7 @@ _SENTENCES: tuple[Row, ...] = (
         "contract-stability", PRINCIPLES,
         "Contract stability — new capabilities are additive; existing events, APIs, and aggregates keep their "
         "meaning (breaking changes get a version suffix).",
-        VERSIONED, "event types without a version", 0,
+        STABLE, "breaking changes refused, share", 1,
     ),
     Row(
         "desired-state", PRINCIPLES,
@@ -64,7 +66,7 @@ _SENTENCES: tuple[Row, ...] = (
         "cloud-portable", PRINCIPLES,
         "Cloud-portable shape — Azure-first, but abstractions (ComputeTarget, RuntimeService) are kept "
         "provider-neutral so additional clouds can be added behind the same model.",
-        NEUTRAL, "shapes named after a cloud", 0,
+        PORTABLE, "commands that leave both targets in the same state", 6,
     ),
     Row(
         "service-cost", SERVICES,

@@ -5,24 +5,16 @@ from pathlib import Path
 
 import httpx
 
-from domain.errors import Broken
 from domain.ids import EnvironmentId, PrincipalId, TenantId
 from domain.principals import Principal, RoleGrant
 from evals.service_cases import Case, Check, Measured
+from evals.status.door import embedded
 from grounding.vectors import MemoryVectors
-from mesh.composition import Mesh
-from mesh.embedded import EmbeddedRuntime
 from mesh.simulation import Choices, open_simulated
 from runtime.simulator.demo import demo_world
 
 OWNER, STRANGER, ADMIN = TenantId("acme-retail"), TenantId("borealis-media"), PrincipalId("service:evals")
 PLACES = ("cost/{}", "compliance/{}", "traffic-policies/{}", "certificates/{}", "environments/{}/desired-state")
-
-
-def _embedded(mesh: Mesh) -> EmbeddedRuntime:
-    if not isinstance(mesh.runtime, EmbeddedRuntime):
-        raise Broken("a simulated mesh has its runtime in this process")
-    return mesh.runtime
 
 
 async def _asked(home: Path, paths: tuple[str, ...], *, closed: str = "", open_to_all: bool = False) -> tuple[int, int]:
@@ -32,7 +24,7 @@ async def _asked(home: Path, paths: tuple[str, ...], *, closed: str = "", open_t
     mesh = simulated.mesh
     try:
         await simulated.simulation.run(simulated.world.now + timedelta(minutes=2))
-        app, tenants = _embedded(mesh).app, (OWNER, STRANGER) if open_to_all else (OWNER,)
+        app, tenants = embedded(mesh).app, (OWNER, STRANGER) if open_to_all else (OWNER,)
         if closed:
             app.router.routes[:] = [r for r in app.router.routes if closed not in str(getattr(r, "path", closed))]
         grants = tuple(RoleGrant(role="viewer", tenant=t, environment=EnvironmentId("prod")) for t in tenants)
