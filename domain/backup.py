@@ -66,4 +66,4 @@ class RestorePoint(Frozen):
     stores: tuple[StoreCut, ...] = ()
     proof: Proof = Proof()
     reason: str = ""
-    """Why it failed."""
+    """Why it failed; of what was kept before a restore, what did not fit together."""

@@ -182,7 +182,7 @@ def _add(connection: sqlite3.Connection, draft: Draft) -> int:
     ).lastrowid
     for leg in draft.legs:
         if leg.verb == "erase":
-            connection.execute("INSERT OR IGNORE INTO erasures VALUES (?, ?, ?)", (draft.tenant, leg.subject, seq))
+            connection.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, ?)", (draft.tenant, leg.subject, seq))
     return int(seq or 0)
 
 

@@ -68,7 +68,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One data subject of a tenant who is to be forgotten, and the commit that did it first."""
+    """One data subject of a tenant who is to be forgotten, and the newest commit that did it.
+
+    The newest: between a restore's replacing and its forgetting again there are cuts that hold the subject once more.
+    """
 
     subject: str
     seq: int

@@ -1,4 +1,4 @@
-"""Files of a runtime's home: written whole or not at all, private ones readable by their owner alone.
+"""Files of a runtime's home: written whole or not at all and for good, private ones readable by their owner alone.
 
 A certificate's versions lie side by side, each a folder of its own; `installed` is a link to one of them, and to move
 it is one step of the file system: a reader finds the old pair of key and chain or the new one, never half of each.
@@ -23,8 +23,25 @@ def write_public(path: Path, content: bytes) -> None:
     _write(path, content, PUBLIC)
 
 
+def flush_folder(folder: Path) -> None:
+    """Make names that came or went last as well as what the files hold (fsync(2))."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _made(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each name for good."""
+    if not folder.is_dir():
+        _made(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        flush_folder(folder.parent)
+
+
 def _write(path: Path, content: bytes, mode: int) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _made(path.parent)
     half = path.with_name(f".{path.name}.half")
     handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "wb") as file:
@@ -32,6 +49,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
+    flush_folder(path.parent)
 
 
 class Versions:

@@ -142,6 +142,16 @@ class BackupPlace:
     def schedule(self):
         return Schedule(self.parts)
 
+    async def scheduled(self, schedule=None):
+        """Let the schedule take its turns, a second apart, until nothing is left of the round; return how many."""
+        schedule = schedule or self.schedule
+        for turn in range(1, 100):
+            await schedule.turn()
+            if not schedule._left:
+                return turn
+            self.live(seconds=1)
+        raise AssertionError("the schedule does not come to an end")
+
 
 async def backup_place(folder: Path, *, days=0.15, residency=None) -> BackupPlace:
     """A demo world that has been written to for some days. `residency` maps tenants to other allowed regions."""

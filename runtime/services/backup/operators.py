@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from domain.arguments import RestorePointCreate, RestoreRun
 from domain.changes import CONTENT, Operation, ResourceChange
 from domain.command_kinds import CommandKind
-from domain.errors import Invalid, NotFound, Refused
+from domain.errors import Invalid, NotFound, OpsmeshError, Refused, Unavailable
 from domain.ids import TenantId
 from domain.runtime_api import OperationRecord, Progress
 from runtime import state
@@ -38,7 +38,12 @@ class TakePoint:
         point = self.points.known(record.environment, TenantId(str(record.arguments["tenant"])), record.id)
         if point is None:
             point = await self.points.begin(record.id, await self._again(record), "request")
-        point = await self.points.advance(point)
+        try:
+            point = await self.points.advance(point)
+        except Unavailable:
+            raise
+        except OpsmeshError as error:
+            point = self.points.fail(point, str(error))
         result: dict[str, JsonValue] = {
             "restore_point": point.id, "region": point.region, "cut_seq": point.cut_seq,
             "cut_at": point.cut_at.isoformat(),
@@ -102,7 +107,7 @@ class RunRestore:
         point = self.restores.points.find(asked.environment, tenant, said.restore_point)
         if point.status != "kept":
             raise Invalid(f"{point.id} is {point.status}: there is nothing to restore", reason="point_unfinished")
-        await self.restores.target(point, said.to)
+        await self.restores.trials.target(point, said.to)
         binding = next(b for b in asked.view.bindings() if b.tenant == tenant)
         place_for(binding, point.region, asked.view.topology().regions)
         if self.real and point.proof.status == "unproven":
@@ -122,8 +127,6 @@ class RunRestore:
 
     async def cancel(self, record: OperationRecord) -> Progress:
         """Stop, where nothing in place was touched yet. Raises Refused."""
-        if self.restores.begun(record) is not None:
-            raise Refused("stores are being replaced: half a restore is worse than a whole one", reason="too_late")
         return await self.restores.cancel(record)
 
 

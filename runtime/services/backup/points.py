@@ -11,13 +11,14 @@ from typing import Literal
 
 from domain.backup import RestorePoint, StoreCut
 from domain.desired import EnvironmentState
-from domain.errors import Invalid, NotFound, Refused
+from domain.errors import Invalid, NotFound, Refused, Unavailable
 from domain.ids import PLATFORM, EnvironmentId, TenantId
 from domain.tenancy import RuntimeTenantBinding
 from runtime.documents import Documents, Place
 from runtime.parts import RuntimeParts
 from runtime.planes import offered
 from runtime.services.backup.content import index_of, tables_of
+from runtime.services.backup.journal import half_done
 from runtime.services.backup.vault import Vault, digest_of_bytes
 from runtime.stores.ports import Content, DataPlane, Store
 
@@ -117,17 +118,30 @@ class Points:
         return point
 
     def drop(self, point: RestorePoint) -> None:
-        """Remove a point, its files first: a manifest without files would be found out, files without one would not."""
-        self.vault.drop(point)
+        """Remove a point, its manifest first: nobody is shown a point whose files are gone. Files left are swept."""
         with self.parts.database.begin() as connection:
             POINTS.delete(connection, Place(environment=point.environment, tenant=point.tenant), point.id)
+        self.vault.drop(point)
+
+    def fail(self, point: RestorePoint, reason: str) -> RestorePoint:
+        """End a point that is none, and say why; its files are of no use."""
+        ended = self.keep(point.model_copy(update={"status": "failed", "reason": reason}))
+        self.vault.drop(point)
+        return ended
 
     async def begin(
         self, name: str, wanted: Wanted, trigger: Literal["schedule", "request", "restore"]
     ) -> RestorePoint:
-        """Fix the cut and write the manifest; a point that was begun under that name is returned as it is."""
+        """Fix the cut and write the manifest; a point that was begun under that name is returned as it is.
+
+        Raises Unavailable while a restore has left the tenant's stores between two states.
+        """
         if (found := self.known(wanted.environment, wanted.tenant, name)) is not None:
             return found
+        with self.parts.database.read() as connection:
+            half = half_done(connection, wanted.environment, wanted.tenant)
+        if half is not None and trigger != "restore":
+            raise Unavailable(f"{half.operation} is in the middle of restoring {wanted.tenant}", reason="restoring")
         cut, now = await self.plane.barrier(wanted.tenant), self.parts.clock.now()
         return self.keep(
             RestorePoint(
@@ -154,10 +168,12 @@ class Points:
             cut = await self._copied(point, rest[0])
             point = self.keep(point.model_copy(update={"stores": (*point.stores, cut)}))
         if point.status == "taking" and len(rest) <= 1:
-            wrong = await self._misfits(point) if point.complete else ()
-            end = {"status": "failed", "reason": "; ".join(wrong)} if wrong else {"status": "kept"}
-            point = self.keep(point.model_copy(update=end))
-            for store in point.asked if point.trigger == "request" and not wrong else ():
+            wrong = "; ".join(await self._misfits(point)) if point.complete else ""
+            if wrong and point.trigger != "restore":
+                return self.fail(point, wrong)
+            # What stood there before a restore is kept however it stood: that may be why somebody restores.
+            point = self.keep(point.model_copy(update={"status": "kept", "reason": wrong}))
+            for store in point.asked if point.trigger == "request" else ():
                 await self.plane.kept(store, key=point.id)
         return point
 

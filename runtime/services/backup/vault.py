@@ -1,15 +1,15 @@
 """The vault: where archives lie, region by region, each a SQLite file of one tenant's rows sealed with AES-256-GCM.
 
 Beside it lies, sealed as well, the digest of every row as it was read from the store a second time: what a trial
-restore is held to. Files appear whole or not at all.
+restore is held to. Files appear whole or not at all, and what was acknowledged outlives a loss of power.
 """
 
 import hashlib
 import json
 import shutil
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import TypeAdapter
 
 from domain.backup import RestorePoint, StoreCut
-from domain.errors import Invalid
+from domain.errors import Invalid, Unavailable
 from domain.ports import Entropy
 from runtime.services.backup.content import Index
 from runtime.stores.ports import Content, Key
+from runtime.trust.files import write_private
 
 NONCE_BYTES = 12
 """As AES-GCM has it (NIST SP 800-38D, 8.2): drawn anew for every file."""
@@ -48,8 +49,9 @@ class Vault:
         Raises Invalid where the archive is gone, altered, or no database.
         """
         name = f"{cut.store}.db"
-        into.parent.mkdir(parents=True, exist_ok=True)
-        into.write_bytes(self._open(point, name, secret, cut.archive))
+        plain = self._open(point, name, secret, cut.archive)
+        with _reachable():
+            write_private(into, plain)
         try:
             with closing(sqlite3.connect(into)) as connection:
                 rows = cast("list[tuple[str, str, str]]", connection.execute("SELECT * FROM rows").fetchall())
@@ -68,30 +70,41 @@ class Vault:
         """Remove a point's files."""
         shutil.rmtree(self._folder(point), ignore_errors=True)
 
+    def held(self) -> tuple[Path, ...]:
+        """Return the folder of every point there are files of; its name is the point's id."""
+        return tuple(sorted(self.home.glob("*/*/*")))
+
     def _folder(self, point: RestorePoint) -> Path:
         return self.home / point.region / point.tenant / point.id
 
     def _seal(self, point: RestorePoint, name: str, plain: bytes, key: Key) -> bytes:
         nonce = self.entropy.token_bytes(NONCE_BYTES)
         sealed = nonce + AESGCM(key.secret).encrypt(nonce, plain, f"{point.id}/{name}".encode())
-        path = self._folder(point) / f"{name}.sealed"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        unfinished.write_bytes(sealed)
-        unfinished.replace(path)
+        with _reachable():
+            write_private(self._folder(point) / f"{name}.sealed", sealed)
         return sealed
 
     def _open(self, point: RestorePoint, name: str, secret: bytes, digest: str | None) -> bytes:
         path = self._folder(point) / f"{name}.sealed"
-        if not path.exists():
-            raise Invalid(f"{name} is gone from {point.region}", reason="archive_missing")
-        sealed = path.read_bytes()
+        with _reachable():
+            if not path.exists():
+                raise Invalid(f"{name} is gone from {point.region}", reason="archive_missing")
+            sealed = path.read_bytes()
         if digest not in (None, digest_of_bytes(sealed)):
             raise Invalid(f"{name} is not the file that was sealed: its digest differs", reason="archive_altered")
         try:
             return AESGCM(secret).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], f"{point.id}/{name}".encode())
         except (InvalidTag, ValueError) as error:
             raise Invalid(f"{name} does not open: its seal is broken", reason="archive_altered") from error
+
+
+@contextmanager
+def _reachable() -> Generator[None]:
+    """A disk that is full or gone may be there again later: Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"the vault did not answer: {error.strerror}", reason="vault_unavailable") from error
 
 
 def digest_of_bytes(data: bytes) -> str:
