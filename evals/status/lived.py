@@ -47,7 +47,12 @@ DIAGNOSED = _case(
 FED_BACK = _case(
     "fed-back",
     {
-        "decisions, outcomes and lessons told": (len(LEARNED), lambda one: sum(kind in one.told for kind in LEARNED)),
+        "decisions, outcomes and lessons at the Knowledge Platform": (
+            len(LEARNED), lambda one: sum(kind in one.at_knowledge for kind in LEARNED)
+        ),
+        "decisions, outcomes and lessons at Observability & Feedback": (
+            len(LEARNED), lambda one: sum(kind in one.at_observability for kind in LEARNED)
+        ),
         "effects without a decision": (0, lambda one: one.undecided),
     },
     {}, "execution off", "nothing may be carried out, so nothing is learned",

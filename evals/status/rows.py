@@ -216,7 +216,7 @@ _SENTENCES: tuple[Row, ...] = (
         "Each agent consumes the platform's events as grounding (via the Knowledge Platform), proposes actions as"
         " governed commands, and feeds outcomes back to Observability & Feedback — extending the factory's "
         "self-improvement loop all the way into production operations.",
-        FED_BACK, "decisions, outcomes and lessons told", 3,
+        FED_BACK, "decisions, outcomes and lessons at the Knowledge Platform", 3,
     ),
     Row(
         "card-kind", CARD,
