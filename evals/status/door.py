@@ -24,8 +24,8 @@ from mesh.embedded import EmbeddedRuntime
 from mesh.internal import MESH
 from mesh.serving import LOCAL_URL, application
 from mesh.simulation import Choices, SimulatedMesh, open_simulated
-from runtime.api.frame import Frame, frame
 from runtime.simulator.demo import demo_world
+from runtime.targets.simulated import SimulatedTarget
 
 OWNER, SERVICE = TenantId("acme-retail"), "checkout"
 ROLES: Mapping[str, tuple[Role, ...]] = {
@@ -82,9 +82,10 @@ class Desk:
         return str((await self.ask("vic", "GET", place)).json().get("record", {}).get("state", ""))
 
     async def weights(self) -> JsonValue:
-        """Return where the service's requests are led."""
-        services = (await self.ask("vic", "GET", f"{POLICIES}/prod")).json()["services"]
-        return next(s["policy"]["region_weights"] for s in services if s["service"] == SERVICE)
+        """Return where the target leads the service's requests now."""
+        live = (await self.ask("vic", "GET", "/runtime/environments/prod/live-state")).json()
+        found: JsonValue = live["services"][SERVICE]["traffic"]["region_weights"]
+        return found
 
     async def points(self) -> list[str]:
         """Return the restore points that are listed."""
@@ -167,10 +168,8 @@ async def _queue_of_friends(seed: int, home: Path) -> Measured:
         return await _queue(seed, home)
 
 
-async def _traffic(_seed: int, home: Path, *, heedless: bool = False) -> Measured:
+async def _traffic(_seed: int, home: Path) -> Measured:
     async with desk(home) as at:
-        if heedless:
-            _forget_dry_run(at)
         before = await at.weights()
         shown = await at.ask("pat", "POST", f"{POLICIES}?dryRun=true", POLICY_BODY)
         previewed = shown.status_code == 200 and len(shown.json().get("changes", ())) == len(WEIGHTS)
@@ -187,17 +186,13 @@ async def _traffic(_seed: int, home: Path, *, heedless: bool = False) -> Measure
         )  # fmt: skip
 
 
-def _forget_dry_run(at: Desk) -> None:
-    """Let the runtime take `dryRun` for nothing said."""
-    embedded(at.held.mesh).app.dependency_overrides[frame] = _unframed
+async def _idle(*_said: object, **_named: object) -> None:
+    """Do nothing."""
 
 
-def _unframed() -> Frame:
-    return frame()
-
-
-async def _heedless(seed: int, home: Path) -> Measured:
-    return await _traffic(seed, home, heedless=True)
+async def _deaf(seed: int, home: Path) -> Measured:
+    with patched(SimulatedTarget, "apply", _idle):
+        return await _traffic(seed, home)
 
 
 async def _restored(_seed: int, home: Path, *, alone: bool = False) -> Measured:
@@ -236,7 +231,7 @@ QUEUE = Case(
 )  # fmt: skip
 TRAFFIC = Case(
     "api-traffic", "status", "a traffic policy over HTTP: previewed, proposed, approved, in force", _traffic,
-    _heedless, "the runtime takes no notice of dryRun",
+    _deaf, "the target takes no notice of what is applied",
 )  # fmt: skip
 RESTORE = Case(
     "api-restore", "status", "a restore point and a restore over HTTP, by two people, followed to the end", _restored,
