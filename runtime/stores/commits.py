@@ -5,7 +5,7 @@ transfer between two stores makes a cut that is not consistent visible as anothe
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from pydantic import JsonValue, TypeAdapter
@@ -36,6 +36,8 @@ class Leg(Frozen):
     cents: int = 0
     transfer: str = ""
     email: str = ""
+    undoes: int = 0
+    """The commit whose half in this store it takes back, because another store lost the other half."""
 
 
 class Commit(Frozen):
@@ -125,3 +127,22 @@ def misfits(contents: Mapping[str, Content]) -> tuple[str, ...]:
 def legs_json(legs: Sequence[Leg]) -> list[JsonValue]:
     """Return legs as JSON."""
     return [leg.model_dump(mode="json", exclude_defaults=True) for leg in legs]
+
+
+def made_good(commit: Commit, store: str, held: Callable[[str, int], bool], number: str) -> tuple[Leg, ...]:
+    """Return what makes a commit whole again that one store lost: half a transfer goes back, an erasure stands.
+
+    `held` tells whether a store, by all that was lost so far, holds what a commit did in it. Where what is lost is
+    itself such a going back, it is done again, unless what it takes back is lost as well.
+    """
+    if all(leg.store != store for leg in commit.legs):
+        return ()
+    good: list[Leg] = []
+    for leg in commit.legs:
+        lost = leg.store == store
+        if lost and (leg.verb == "erase" or (leg.undoes and held(store, leg.undoes))):
+            good.append(leg)
+        elif not lost and leg.verb == "move" and not leg.undoes and held(leg.store, commit.seq):
+            back = {"cents": -leg.cents, "transfer": f"{leg.transfer}-back-{number}", "undoes": commit.seq}
+            good.append(leg.model_copy(update=back))
+    return tuple(good)

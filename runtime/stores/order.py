@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from runtime.stores.commits import Commit, Leg, legs_json
+from runtime.stores.commits import Commit, legs_json, made_good
 from runtime.stores.load import Draft
 from runtime.stores.ports import Erasure
 
@@ -26,6 +26,7 @@ _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS places (store TEXT PRIMARY KEY, region TEXT, past INTEGER, turns INTEGER,
     lost INTEGER)""",
     "CREATE TABLE IF NOT EXISTS copies (store TEXT, region TEXT, turns INTEGER, PRIMARY KEY (store, region))",
+    "CREATE TABLE IF NOT EXISTS gaps (store TEXT, after INTEGER, until INTEGER)",
 )
 
 
@@ -93,8 +94,7 @@ class CommitOrder:
         query = "SELECT seq, tenant, at_s, legs FROM commits WHERE seq > ? AND at_s <= ? ORDER BY seq"
         with self.open() as connection:
             rows = cast("list[tuple[int, str, float, str]]", connection.execute(query, (seq, until_s)).fetchall())
-        return tuple(Commit.model_validate({"seq": r[0], "tenant": r[1], "at_s": r[2], "legs": json.loads(r[3])})
-                     for r in rows)  # fmt: skip
+        return tuple(_commit(row) for row in rows)
 
     def newest(self, *, seq: int | None = None, until_s: float | None = None) -> tuple[int, float]:
         """Return (seq, at_s) of the newest commit within the bounds; (0, 0.0) before the first."""
@@ -158,14 +158,15 @@ class CommitOrder:
 
         `since` is the newest commit the promoted copy holds; all later ones are not in it.
         """
-        query = "SELECT tenant, legs FROM commits WHERE seq > ? ORDER BY seq"
+        query = "SELECT seq, tenant, at_s, legs FROM commits WHERE seq > ? ORDER BY seq"
         with self.open() as connection:
-            rows = cast("list[tuple[str, str]]", connection.execute(query, (since,)).fetchall())
+            rows = cast("list[tuple[int, str, float, str]]", connection.execute(query, (since,)).fetchall())
             newest = cast("int", connection.execute("SELECT coalesce(max(seq), 0) FROM commits").fetchone()[0])
-            for n, (tenant, legs) in enumerate(rows):
-                good = _made_good([Leg.model_validate(leg) for leg in json.loads(legs)], store, f"{held.turns}-{n}")
-                if good:
-                    _add(connection, Draft(tenant, at_s, good))
+            connection.execute("INSERT INTO gaps VALUES (?, ?, ?)", (store, since, newest))
+            gaps = cast("list[tuple[str, int, int]]", connection.execute("SELECT * FROM gaps").fetchall())
+            for n, row in enumerate(rows):
+                if good := made_good(_commit(row), store, lambda s, seq: _held(gaps, s, seq), f"{held.turns}-{n}"):
+                    _add(connection, Draft(row[1], at_s, good))
             turns = held.turns + 1
             connection.execute(
                 "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?, ?)",
@@ -173,6 +174,14 @@ class CommitOrder:
             )
             connection.execute("INSERT OR REPLACE INTO copies VALUES (?, ?, ?)", (store, region, turns))
             connection.execute("DELETE FROM fences WHERE store = ? AND region = ?", (store, region))
+
+
+def _commit(row: tuple[int, str, float, str]) -> Commit:
+    return Commit.model_validate({"seq": row[0], "tenant": row[1], "at_s": row[2], "legs": json.loads(row[3])})
+
+
+def _held(gaps: Sequence[tuple[str, int, int]], store: str, seq: int) -> bool:
+    return not any(lost == store and after < seq <= until for lost, after, until in gaps)
 
 
 def _add(connection: sqlite3.Connection, draft: Draft) -> int:
@@ -184,15 +193,3 @@ def _add(connection: sqlite3.Connection, draft: Draft) -> int:
         if leg.verb == "erase":
             connection.execute("INSERT OR REPLACE INTO erasures VALUES (?, ?, ?)", (draft.tenant, leg.subject, seq))
     return int(seq or 0)
-
-
-def _made_good(legs: Sequence[Leg], store: str, number: str) -> tuple[Leg, ...]:
-    """What makes a commit whole again that one store lost: half a transfer goes back, an erasure stands."""
-    if all(leg.store != store for leg in legs):
-        return ()
-    back = [
-        leg.model_copy(update={"cents": -leg.cents, "transfer": f"{leg.transfer}-back-{number}"})
-        for leg in legs
-        if leg.verb == "move" and leg.store != store
-    ]
-    return (*back, *(leg for leg in legs if leg.verb == "erase" and leg.store == store))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from pathlib import Path
-from zlib import crc32
 
 from domain.errors import Invalid, NotFound, Refused, Unavailable
 from domain.ids import PLATFORM, TenantId
@@ -26,8 +25,8 @@ from runtime.stores.order import CommitOrder, Placement
 from runtime.stores.ports import Content, Cut, Entry, Erasure, Key, Replaced, Store
 
 SLOWEST_S = 9.0
-"""Stores apply a commit up to so many seconds after it was made: less than a step of the world, more than between two
-commits, so that at any instant some store lacks what another has."""
+"""Stores apply a commit up to so many seconds after it was made, the first at once, the last so late, the others evenly
+between: less than a step of the world, and a while after every commit some store lacks what another has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +162,9 @@ class SimulatedStores:
             standby.receive(primary.changes(standby.entries(), primary.head()), primary.head())
         since = standby.head()
         self._order.promoted(store, region, held, primary.acknowledged(since), since, self.world.elapsed_s)
+        for other in self.world.spec.services:  # no cut lies before all of what is made good
+            if other.id in self.world.data_stores:
+                self._settle(self._store(other))
         return await self.commit_head(store)
 
     async def lost_writes(self, store: str) -> int:
@@ -188,8 +190,13 @@ class SimulatedStores:
         for spec in self.world.spec.services:
             if spec.id in self.world.data_stores:
                 store = self._store(spec)
-                self._apply(store, crc32(spec.id.encode()) % int(SLOWEST_S * 10) / 10.0)
+                self._apply(store, self._slow_s(spec.id))
                 self._follow(store)
+
+    def _slow_s(self, store: str) -> float:
+        """Seconds a store is behind the order: no two of them the same."""
+        held = list(self.world.data_stores)
+        return SLOWEST_S * held.index(store) / max(len(held) - 1, 1)
 
     def _settle(self, store: Store) -> None:
         self._apply(store, 0.0)
