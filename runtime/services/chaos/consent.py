@@ -19,6 +19,9 @@ from runtime.injection.ports import FaultName, InjectFault
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+MOST_SERVICES = 1000
+"""Named one by one; whoever has more of them says `*` (our choice: ten times the largest tenant we simulate)."""
+
 
 class ConsentWindow(Frozen):
     """Hours of the day, in UTC, in which faults may happen; `to_hour_utc` is the first hour outside."""

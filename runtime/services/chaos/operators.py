@@ -78,7 +78,10 @@ class RunExperiment:
 
 @dataclass(frozen=True, slots=True)
 class AbortExperiment:
-    """Ends every run of one experiment, and takes back whatever it left."""
+    """Ends every run of one tenant's experiment, and takes back whatever it left.
+
+    Another tenant's experiment of the same name is another one, also for the platform: its word for all is the stop.
+    """
 
     parts: RuntimeParts
     reverter: Reverter | None
@@ -98,14 +101,17 @@ class AbortExperiment:
         """Take back now; tried again for as long as something is left."""
         name = str(record.arguments["experiment"])
         place = Place(environment=record.environment, tenant=record.tenant)
-        ask_to_end(self.parts, place, lambda run: run.experiment == name, "somebody aborted it")
+        ask_to_end(self.parts, place, lambda run: run.experiment == name, "somebody aborted it", everyones=False)
         reverter = offered(self.reverter, "faults on purpose")
+        mine = {
+            lease.run
+            for lease in reverter.book.all()
+            if (lease.environment, lease.tenant, lease.experiment) == (place.environment, place.tenant, name)
+        }
         left = [
             lease.handle
-            for run in {lease.run for lease in reverter.book.all() if lease.experiment == name}
-            for lease in await reverter.revert_all(
-                "somebody aborted it", environment=record.environment, tenant=record.tenant, run=run
-            )
+            for run in mine
+            for lease in await reverter.revert_all("somebody aborted it", environment=place.environment, run=run)
         ]
         if left:
             return Progress(status="running", fraction=0.0, detail=f"still there: {', '.join(left)}")
@@ -123,9 +129,11 @@ def open_runs(parts: RuntimeParts, place: Place, experiment: str) -> tuple[Run, 
     return tuple(d.body for d in found if d.body.experiment == experiment and d.body.phase != "ended")
 
 
-def ask_to_end(parts: RuntimeParts, place: Place, which: Callable[[Run], bool], why: str) -> None:
-    """Note on every such run that it is to end; the platform's word counts for every tenant's."""
-    tenants = None if place.tenant == PLATFORM else [place.tenant]
+def ask_to_end(
+    parts: RuntimeParts, place: Place, which: Callable[[Run], bool], why: str, *, everyones: bool = True
+) -> None:
+    """Note on every such run that it is to end; with `everyones` the platform's word counts for every tenant's."""
+    tenants = None if everyones and place.tenant == PLATFORM else [place.tenant]
     with parts.database.begin() as connection:
         for found in RUNS.list(connection, place.environment, tenants):
             if found.body.phase != "ended" and which(found.body):

@@ -1,12 +1,14 @@
 """What chaos keeps in the runtime's store: experiments, consents, stops and runs."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from domain.base import Digest, Frozen, UtcDatetime
+from domain.errors import Conflict
 from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
 from domain.runtime_api import OperationStatus, Progress
 from runtime.documents import Documents, Place
@@ -80,6 +82,21 @@ STOPS = Documents("chaos.stop", Stop)
 REQUESTS = Documents("chaos.request", Said)
 THE = "the"
 """Id of documents of which a place has one."""
+
+
+def is_repeated(connection: Connection, place: Place, key: str | None, request: Digest, *, at: datetime | None) -> bool:
+    """Tell whether this request came under its key before, and keep it, unless `at` is None, where it did not.
+
+    Raises Conflict where another request came under the key.
+    """
+    if key is None:
+        return False
+    before = REQUESTS.get(connection, place, key)
+    if before is not None and before.body.request != request:
+        raise Conflict("the idempotency key was used for another request", reason="key_reused")
+    if before is None and at is not None:
+        REQUESTS.put(connection, place, key, Said(request=request), at=at)
+    return before is not None
 
 
 def consents_in(connection: Connection, environment: EnvironmentId) -> Mapping[TenantId, Consent]:

@@ -9,16 +9,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field, JsonValue
+from sqlalchemy import Connection
 
 from domain.base import Digest, Frozen, Slug, digest_of
-from domain.errors import Conflict, NotFound, Refused
+from domain.errors import Conflict, Invalid, NotFound, Refused
 from domain.ids import PLATFORM, EnvironmentId
 from domain.principals import Role
 from runtime.api.caller import Access, Acting, Services, Who, enter, enter_writing
 from runtime.api.frame import Frame, Framed
 from runtime.documents import Place
 from runtime.parts import RuntimeServices
-from runtime.services.chaos.consent import Consent
+from runtime.services.chaos.consent import MOST_SERVICES, Consent
 from runtime.services.chaos.experiment import Experiment
 from runtime.services.chaos.journal import Journal
 from runtime.services.chaos.leases import Lease, LeaseBook
@@ -26,14 +27,13 @@ from runtime.services.chaos.operators import LEASES, ask_to_end, reverter_of
 from runtime.services.chaos.records import (
     CONSENTS,
     EXPERIMENTS,
-    REQUESTS,
     RUNS,
     STOPS,
     THE,
     Run,
-    Said,
     Stop,
     StoredExperiment,
+    is_repeated,
     stop_for,
 )
 
@@ -116,18 +116,11 @@ async def store_experiment(
     document = body.experiment.document
     body.experiment.resolved()
     with runtime.database.begin() as connection:
+        repeated = _repeated(runtime, connection, place, framed, body)
         found = EXPERIMENTS.get(connection, place, body.id)
         version = 0 if found is None else found.version
-        _check_match(framed, version)
-        repeated = False
-        if framed.key is not None:
-            said = Said(request=digest_of(body.model_dump(mode="json")))
-            before = REQUESTS.get(connection, place, framed.key)
-            if before is not None and before.body != said:
-                raise Conflict("the key came with another body", reason="key_reused")
-            repeated = before is not None
-            if not repeated and not framed.dry_run:
-                REQUESTS.put(connection, place, framed.key, said, at=runtime.clock.now())
+        if not repeated:
+            _check_match(framed, version)
         # A repeated request is answered, not done again: somebody else may have written since.
         if not (framed.dry_run or repeated) and (found is None or found.body.document != document):
             stored = StoredExperiment(document=document, by=who.id)
@@ -191,20 +184,29 @@ async def give_consent(
     """Replace what the tenant agrees to. Only a person who may approve for it can."""
     here = await enter_writing(runtime, who, tenant, body.environment)
     _check_person(here)
+    if len(body.consent.services) > MOST_SERVICES:
+        raise Invalid(f"at most {MOST_SERVICES} services by name; say * for all", reason="too_many_services")
     place = _place(here)
     with runtime.database.begin() as connection:
+        repeated = _repeated(runtime, connection, place, framed, body)
         found = CONSENTS.get(connection, place, THE)
-        version = 0 if found is None else found.version
-        _check_match(framed, version)
-        if not framed.dry_run and (found is None or found.body != body.consent):
-            version = CONSENTS.put(connection, place, THE, body.consent, at=runtime.clock.now())
+        version, stands = (0, body.consent) if found is None else (found.version, found.body)
+        if not repeated:
+            _check_match(framed, version)
+            stands = body.consent
+        if not (framed.dry_run or repeated) and (found is None or found.body != stands):
+            version = CONSENTS.put(connection, place, THE, stands, at=runtime.clock.now())
     response.headers["ETag"] = f'"{version}"'
-    return ConsentAnswer(tenant=place.tenant, version=version, consent=body.consent)
+    return ConsentAnswer(tenant=place.tenant, version=version, consent=stands)
 
 
 @router.post("/chaos-stops")
 async def stop(runtime: Services, who: Who, tenant: Acting, framed: Framed, body: StopBody) -> StopAnswer:
-    """Stop experiments and take all their faults back, at once; or allow them again."""
+    """Stop experiments and take all their faults back, at once; or allow them again.
+
+    No idempotency key holds a stop up, whatever it was used for: stopping twice does no harm. A repeated request to
+    allow them again lifts no stop that came since.
+    """
     here = await enter_writing(runtime, who, tenant, body.environment)
     place = _place(here)
     if body.engaged and not who.reach(STOPPING_ROLES).allows(here.tenant, here.environment):
@@ -214,6 +216,8 @@ async def stop(runtime: Services, who: Who, tenant: Acting, framed: Framed, body
     if framed.dry_run:
         return _stopped(runtime, place)
     with runtime.database.begin() as connection:
+        if not body.engaged and _repeated(runtime, connection, place, framed, body):
+            return _stopped(runtime, place)
         said = Stop(engaged=body.engaged, by=who.id, reason=body.reason)
         STOPS.put(connection, place, THE, said, at=runtime.clock.now())
     if body.engaged:
@@ -243,6 +247,11 @@ def _place(here: Access) -> Place:
 def _check_match(framed: Frame, version: int) -> None:
     if framed.if_match is not None and framed.if_match != version:
         raise Conflict("the document is at another version", reason="version_mismatch")
+
+
+def _repeated(runtime: RuntimeServices, connection: Connection, place: Place, framed: Frame, body: Frozen) -> bool:
+    at = None if framed.dry_run else runtime.clock.now()
+    return is_repeated(connection, place, framed.key, digest_of(body.model_dump(mode="json")), at=at)
 
 
 def _check_person(here: Access) -> None:

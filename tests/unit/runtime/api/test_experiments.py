@@ -118,3 +118,52 @@ async def test_a_run_goes_through_the_door(bench):
         assert (proposed.status_code, bench.faults.effects) == (202, [])
     assert [p.kind for p in bench.bench.proposals.taken.values()] == ["chaos.run"]
     assert TenantId("acme") in {p.tenant for p in bench.bench.proposals.taken.values()}
+
+
+CONSENT = {"environment": "prod", "consent": ALWAYS.model_dump(mode="json")}
+
+
+def keyed(key="k1"):
+    return {"Idempotency-Key": key}
+
+
+async def test_a_repeated_consent_does_not_bring_back_what_was_withdrawn(bench):
+    nothing = {"environment": "prod", "consent": CONSENT["consent"] | {"faults": []}}
+    async with bench.bench.http("approver-token") as http:
+        given = await http.put("/runtime/chaos-consents", json=CONSENT, headers=keyed())
+        await http.put("/runtime/chaos-consents", json=nothing)
+        again = await http.put("/runtime/chaos-consents", json=CONSENT, headers=keyed())
+        assert (given.status_code, again.status_code) == (200, 200)
+        assert again.json()["consent"]["faults"] == []
+        other = await http.put("/runtime/chaos-consents", json=nothing, headers=keyed())
+        assert (other.status_code, other.json()["reason"]) == (409, "key_reused")
+
+
+async def test_a_dry_run_uses_no_key_up(bench):
+    async with bench.bench.http("approver-token") as http:
+        dry = {"dryRun": "true"}
+        other = CONSENT | {"consent": CONSENT["consent"] | {"faults": []}}
+        assert (await http.put("/runtime/chaos-consents", json=other, headers=keyed(), params=dry)).status_code == 200
+        assert (await http.put("/runtime/chaos-consents", json=CONSENT, headers=keyed())).status_code == 200
+
+
+async def test_a_repeated_lift_ends_no_later_stop_and_no_key_holds_a_stop_up(bench):
+    def said(engaged, reason=""):
+        return {"environment": "prod", "engaged": engaged, "reason": reason}
+
+    async with bench.bench.http("approver-token") as http:
+        path = "/runtime/chaos-stops"
+        assert (await http.post(path, json=said(True, "odd"), headers=keyed("a"))).json()["engaged"]
+        assert not (await http.post(path, json=said(False), headers=keyed("b"))).json()["engaged"]
+        for key in ("a", "b"):
+            assert (await http.post(path, json=said(True, "odd again"), headers=keyed(key))).json()["engaged"]
+            again = await http.post(path, json=said(False), headers=keyed("b"))
+            assert (again.status_code, again.json()["engaged"]) == (200, True)
+        other = await http.post(path, json=said(False, "else"), headers=keyed("b"))
+        assert (other.status_code, other.json()["reason"]) == (409, "key_reused")
+
+
+async def test_a_consent_names_a_bounded_number_of_services(bench):
+    wide = CONSENT | {"consent": CONSENT["consent"] | {"services": [f"s{n}" for n in range(1001)]}}
+    async with bench.bench.http("approver-token") as http:
+        assert (await http.put("/runtime/chaos-consents", json=wide)).status_code == 422

@@ -189,3 +189,16 @@ async def test_what_was_rewritten_after_it_was_allowed_does_not_run(bench):
     with pytest.raises(Conflict, match="rewritten"):
         await bench.operators["chaos.run"].step(record)
     assert bench.faults.effects == []
+
+
+async def test_the_platforms_abort_of_its_own_experiment_ends_no_tenants_of_the_same_name(bench):
+    await bench.step()
+    mine = bench.place
+    bench.place = mine.model_copy(update={"tenant": "platform"})
+    bench.store()
+    assert (await bench.step(bench.record("chaos.abort", tenant="platform"))).status == "done"
+    bench.place = mine
+    assert len(bench.watch.book.all()) == 1
+    assert (await bench.round()).status == "running"
+    assert (await bench.step(bench.record("chaos.abort"))).status == "done"
+    assert bench.watch.book.all() == ()
