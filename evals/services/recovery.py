@@ -73,7 +73,7 @@ async def _there_and_back(place: Recovery, seed: int) -> Measured:
     untouched = _others(place) == elsewhere
     REPLICATION_LAG.undo(place.world, lagging)  # what it was behind is the primary now
     await place.live(timedelta(minutes=15))
-    failing = await _failing(place)
+    failing, unfit = await _failing(place), await _unfit(place)
     place.region(WEST, up=True)
     await place.live(BACK_WITHIN, until=lambda: place.ended(2))
     back = [p.standing for p in place.plans()] == [PlanState.SUCCEEDED] * 2
@@ -85,6 +85,7 @@ async def _there_and_back(place: Recovery, seed: int) -> Measured:
             Check(name="seconds to recover", value=recovered_s, bound=RECOVER_S, at="most"),
             Check(name="lost writes counted as compared row by row", value=float(counted), bound=float(missing)),
             Check(name="some write was lost", value=float(missing), bound=1.0, at="least"),
+            Check(name="tenants whose stores do not fit together", value=float(unfit), bound=0.0),
             Check(name="tenants elsewhere untouched", value=float(untouched), bound=1.0),
             Check(name="share of requests that fail afterwards", value=failing, bound=0.02, at="most"),
             Check(name="gone there and back", value=float(back and home == {WEST}), bound=1.0),
@@ -115,6 +116,17 @@ async def _failing(place: Recovery) -> float:
     )
     values = [v for one in series if one.kind == "errors" for v in one.values if v is not None]
     return float(np.median(values)) if values else 1.0
+
+
+async def _unfit(place: Recovery) -> int:
+    """Tenants in whose stores the money does not add up any more: what was lost in one is not made good in another."""
+    unfit = 0
+    for binding in place.world.spec.tenants:
+        tenant = TenantId(binding.tenant)
+        seq = (await place.stores.barrier(tenant)).seq
+        contents = {s.id: await place.stores.content(s.id, tenant, seq) for s in await place.stores.stores(tenant)}
+        unfit += bool(await place.stores.misfits(tenant, contents))
+    return unfit
 
 
 async def _forgetting(seed: int, folder: Path) -> Measured:

@@ -52,7 +52,7 @@ class Housekeeping:
             kept = [d for environment in state.names(connection) for d in JOURNALS.list(connection, environment)]
         for document in kept:
             journal = document.body
-            if journal.phase == "holding" and journal.operation not in going_on:
+            if not journal.touched and journal.operation not in going_on:
                 await in_place.abandon(journal)
             elif journal.phase in {"done", "undone"} and document.at + JOURNALS_KEPT <= parts.clock.now():
                 with parts.database.begin() as connection:

@@ -58,9 +58,9 @@ class InPlace:
         Raises whatever keeps it from beginning, the writes going on; Unavailable where it is to be called again.
         """
         journal = self.journal(record) or self._opened(record, point)
-        if journal.phase == "holding":
+        if journal.phase == "restoring" and not journal.touched:
             journal = await self._prepared(journal, point, target)
-        if journal.phase == "replacing":
+        if journal.phase == "restoring":
             journal = await self._replaced(journal, point, target)
         if journal.phase == "undoing":
             journal = await self._undone(journal)
@@ -73,7 +73,7 @@ class InPlace:
     async def stop(self, record: OperationRecord) -> None:
         """Let the writes go on. Raises Refused where rows may have been replaced."""
         journal = self.journal(record)
-        if journal is not None and journal.phase != "holding":
+        if journal is not None and journal.touched:
             raise Refused("stores are being replaced: half a restore is worse than a whole one", reason="too_late")
         if journal is not None:
             await self.abandon(journal)
@@ -107,7 +107,7 @@ class InPlace:
             for way, wanted in ((before, Cut(before.cut_seq, before.cut_at)), (point, target)):
                 for part in way.stores:
                     await self.trials.copy(journal.operation, way, part, wanted)
-            journal = self._keep(journal, phase="replacing", held_seq=cut.seq, last_commit_at=cut.at)
+            journal = self._keep(journal, held_seq=cut.seq, last_commit_at=cut.at)
             ready = True
         finally:
             if not ready:
@@ -146,12 +146,14 @@ class InPlace:
                 lost |= {entry.seq for entry in log}
                 told[f"others_unchanged/{part.store}"] = replaced.others_after
             erased = await self._forgotten(journal.tenant, target)
-        except Unavailable as error:
-            if since < PATIENCE:
-                raise
-            return self._keep(journal, phase="undoing", reason=f"waited {since} in vain: {error}")
         except OpsmeshError as error:
-            return self._keep(journal, phase="undoing", reason=str(error))
+            waiting = isinstance(error, Unavailable)
+            if not journal.touched:
+                await self.abandon(journal)
+            if not journal.touched or (waiting and since < PATIENCE):
+                raise
+            reason = f"waited {since} in vain: {error}" if waiting else str(error)
+            return self._keep(journal, phase="undoing", reason=reason)
         last = journal.last_commit_at or target.at
         told |= {
             "kept_before": journal.before,
@@ -177,7 +179,7 @@ class InPlace:
         except OpsmeshError as error:
             wrong = f"{journal.reason}; and what stood there cannot be put back: {error}"
             _LOG.error("%s of %s is stuck, its writes stay held: %s", journal.operation, journal.tenant, wrong)
-            return self._keep(journal, phase="stuck", reason=wrong, result=told)
+            return self._keep(journal, phase="stuck", reason=wrong, result=told | {"left": [*journal.touched]})
         _LOG.error("%s of %s failed and was taken back: %s", journal.operation, journal.tenant, journal.reason)
         return self._keep(journal, phase="undone", result=told)
 

@@ -12,9 +12,9 @@ from domain.base import Frozen, Slug, UtcDatetime
 from domain.ids import EnvironmentId, TenantId
 from runtime.documents import Documents, Place
 
-Phase = Literal["holding", "replacing", "undoing", "stuck", "done", "undone"]
-"""`holding`: nothing is touched yet. `replacing`: rows may differ from what was there. `undoing`: that is put back.
-`stuck`: neither the one nor the other succeeded, and the tenant's writes stay held. `done` and `undone` are ends."""
+Phase = Literal["restoring", "undoing", "stuck", "done", "undone"]
+"""`undoing`: what was there is put back. `stuck`: neither the one nor the other succeeded, and the tenant's writes stay
+held. `done` and `undone` are ends."""
 
 
 class Journal(Frozen):
@@ -26,13 +26,13 @@ class Journal(Frozen):
     point: Slug
     key: str
     """Of hold, replacement and release."""
-    phase: Phase = "holding"
+    phase: Phase = "restoring"
     held_at: UtcDatetime
     held_seq: int = 0
     """The newest commit at the hold; what comes after the restore's target up to here is taken back."""
     last_commit_at: UtcDatetime | None = None
     touched: tuple[Slug, ...] = ()
-    """Stores whose rows may have been replaced, noted before they are."""
+    """Stores whose rows may have been replaced, noted before they are; while there is none, nothing has happened."""
     result: dict[str, JsonValue] = Field(default_factory=dict)
     reason: str = ""
     """Why it is not done."""
@@ -41,6 +41,11 @@ class Journal(Frozen):
     def place(self) -> Place:
         """Where the document lies: with the tenant whose data it is."""
         return Place(environment=self.environment, tenant=self.tenant)
+
+    @property
+    def half_done(self) -> bool:
+        """Tell whether it may have left the tenant's stores between two states."""
+        return bool(self.touched) and self.phase not in {"done", "undone"}
 
     @property
     def before(self) -> str:
@@ -54,4 +59,4 @@ JOURNALS = Documents("restore_journal", Journal)
 def half_done(connection: Connection, environment: EnvironmentId, tenant: TenantId, *, but: str = "") -> Journal | None:
     """Return a restore of the tenant that left its stores between two states, None where there is none."""
     found = (d.body for d in JOURNALS.list(connection, environment, [tenant]) if d.id != but)
-    return next((j for j in found if j.phase in {"replacing", "undoing", "stuck"}), None)
+    return next((j for j in found if j.half_done), None)
