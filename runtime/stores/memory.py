@@ -153,7 +153,8 @@ class MemoryStores:
         return await self.barrier(tenant)
 
     async def release(self, tenant: TenantId, key: str) -> None:
-        """Take the tenant's writes again."""
+        """Take the tenant's writes again, once its stores have caught up."""
+        self._sync(behind=0)
         self._holds.discard((tenant, key))
 
     async def replace(self, store: str, tenant: TenantId, content: Content, *, key: str) -> Replaced:

@@ -122,7 +122,7 @@ class RestoreHands(Protocol):
         ...
 
     async def release(self, tenant: TenantId, key: str) -> None:
-        """Take the tenant's writes again."""
+        """Take the tenant's writes again; its stores have caught up, so that the next cut holds what was replaced."""
         ...
 
     async def replace(self, store: str, tenant: TenantId, content: Content, *, key: str) -> Replaced:

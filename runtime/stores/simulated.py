@@ -78,8 +78,10 @@ class SimulatedStores:
         return await self.barrier(tenant)
 
     async def release(self, tenant: TenantId, key: str) -> None:
-        """Take the tenant's writes again."""
+        """Take the tenant's writes again, once its stores have caught up."""
         self._sync()  # what would have been written meanwhile was turned away
+        for store in await self.stores(tenant):
+            self._settle(store)
         self._order.release(tenant, key)
 
     async def replace(self, store: str, tenant: TenantId, content: Content, *, key: str) -> Replaced:

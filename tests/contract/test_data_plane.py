@@ -181,6 +181,16 @@ async def test_a_replaced_store_holds_the_rows_once_per_key_and_nobody_elses_mov
     assert await place.plane.misfits(ACME, newer) == ()
 
 
+async def test_after_a_release_the_next_cut_holds_what_was_put_into_one_store_alone(place):
+    await place.plane.hold(ACME, "k")
+    before = await contents(place.plane, ACME)
+    for key, content in (("there", {}), ("back", before[OWN])):
+        place.live(minutes=3)
+        await place.plane.replace(OWN, ACME, content, key=key)
+    await place.plane.release(ACME, "k")
+    assert await contents(place.plane, ACME) == before
+
+
 async def test_the_forgotten_are_gone_everywhere_and_noted_by_the_newest_commit(place):
     subject = min((await contents(place.plane, ACME))[OWN]["profiles"])
     cut = await place.plane.barrier(ACME)
