@@ -15,12 +15,15 @@ AutonomyLevel = Literal["observe", "propose", "act"]
 
 
 class Quota(Frozen):
-    """Upper bounds the platform grants a tenant in an environment."""
+    """Upper bounds the platform grants a tenant in an environment, held against what its policies may grow to."""
 
     max_replicas_per_service: int = 50
+    """In each region, as state documents count replicas."""
     max_cpu_millicores: int = 200_000
+    """Requested by all its services in all their regions."""
     max_memory_mib: int = 524_288
     max_nodes: int = 50
+    """Of pools that nobody else runs on; shared ones are the platform's."""
 
 
 class Residency(Frozen):

@@ -23,7 +23,7 @@ from governance.facts import Surroundings
 from governance.machine import CommandStore
 from governance.principals import Principals
 from grounding.packs import ReaderSource
-from mesh import exposure
+from mesh import exposure, limits
 from mesh.compliance import ComplianceCheck
 from storage.engine import Database
 
@@ -107,8 +107,8 @@ class SurroundingsReader:
                 "replicas_affected": exposure.replicas_stopped(command),
                 "replicas_total": exposure.replicas_running(touched, desired.effective(now)),
                 "error_budget_left": await self._error_budget(command, topology, now),
-                "residency_ok": exposure.residency_ok(command, bindings, desired.effective(now)),
-                "quota_ok": exposure.quota_ok(command, binding, desired.effective(now), topology),
+                "residency_ok": limits.residency_ok(command, bindings, desired.effective(now), topology),
+                "quota_ok": limits.quota_ok(command, bindings, desired.effective(now), topology),
                 "compliance_violations": await self.compliance.violations(
                     command, desired.effective(now), topology, bindings, now
                 ),

@@ -9,7 +9,7 @@ import numpy as np
 
 from domain.ids import PLATFORM, EnvironmentId
 from domain.policies import ScalingPolicy
-from domain.tenancy import Isolation, Residency, RuntimeTenantBinding
+from domain.tenancy import Isolation, Quota, Residency, RuntimeTenantBinding
 from domain.topology import Slo
 from runtime.grid.table import GRID_GCO2E_PER_KWH
 from runtime.simulator.names import Names, feature_flags
@@ -24,6 +24,8 @@ _REGIONS = (
 )
 # Which entry services are workers that nobody scales (see `_special`).
 WORKERS = (0, 1)
+# Quota over what a tenant's services may grow to: a remedy that multiplies one of them fits (our choice).
+ROOM = 4
 ANY_POLICY = ScalingPolicy(min_replicas=2, max_replicas=4, target_cpu_utilisation=0.6)
 
 
@@ -40,7 +42,7 @@ def random_world(
     start = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=int(rng.integers(24 * 5)))
     prefixes = _pools(services)
     pools = [f"{prefix}-{region}" for prefix in prefixes for region in regions]
-    return tuned(
+    world = tuned(
         WorldSpec(
             name=f"random-{seed}",
             environment=EnvironmentId("prod"),
@@ -61,6 +63,7 @@ def random_world(
             laws=laws or Laws(),
         )
     )  # fmt: skip
+    return world.model_copy(update={"tenants": tuple(_granted(tenant, world) for tenant in world.tenants)})
 
 
 def foreign_laws(seed: int) -> Laws:
@@ -106,6 +109,25 @@ def _binding(tenant: str, isolation: Isolation, regions: tuple[str, ...]) -> Run
         "paired_region": regions[-1] if len(regions) > 1 else None, "budget_usd_per_month": 5000.0,
         "residency": Residency(allowed_regions=regions),
     })  # fmt: skip
+
+
+def _granted(binding: RuntimeTenantBinding, world: WorldSpec) -> RuntimeTenantBinding:
+    """The binding with a quota that its services do not meet by a usual change, whatever the world's size."""
+    usual, cpu, memory = Quota(), 0, 0
+    for service in world.services:
+        if service.tenant == binding.tenant and not service.external:
+            most = service.scaling.max_replicas if service.scaling is not None else service.replicas
+            cpu += most * service.cpu_millicores * len(service.regions)
+            memory += most * service.memory_mib * len(service.regions)
+    nodes = sum(pool.node_count for pool in world.node_pools)
+    quota = usual.model_copy(
+        update={
+            "max_cpu_millicores": max(usual.max_cpu_millicores, ROOM * cpu),
+            "max_memory_mib": max(usual.max_memory_mib, ROOM * memory),
+            "max_nodes": max(usual.max_nodes, ROOM * nodes),
+        }
+    )
+    return binding.model_copy(update={"quota": quota})
 
 
 def _services(

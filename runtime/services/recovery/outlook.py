@@ -21,8 +21,8 @@ class Outlook:
     held: tuple[TenantId, ...]
     """Tenants that stay, because their residency forbids the other region."""
     stores: tuple[Store, ...]
-    """Stores whose primary copy is in the region and whose owner's residency allows the other, also where the owner's
-    users are led elsewhere already."""
+    """Stores whose primary copy is in the region and whose rows may all lie in the other, by the residency of everybody
+    whose they are; also where the owner's users are led elsewhere already."""
     no_copy: tuple[Store, ...]
     """Such stores without a standby in the other region."""
 
@@ -39,9 +39,10 @@ async def outlook(
     may = {PLATFORM, *(b.tenant for b in bound if target in b.residency.allowed_regions)}
     found: list[Store] = []
     if (plane := parts.planes.stores) is not None:
+        barred = {s.id for b in bound if b.tenant not in may for s in await plane.stores(b.tenant)}
         for tenant in sorted(may):
             stores = await plane.stores(tenant) if not only or tenant in only else ()
-            found += [s for s in stores if s.tenant == tenant and s.region == source]
+            found += [s for s in stores if s.tenant == tenant and s.region == source and s.id not in barred]
     fit = tuple(s for s in found if s.replica_region == target)
     return Outlook(
         moves=moves,
