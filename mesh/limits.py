@@ -24,6 +24,7 @@ _COUNTED = frozenset(
     }
 )  # fmt: skip
 """First parts of the paths that quotas and residency are read off."""
+_WEIGHTS = "traffic.region_weights"
 _TENANT_REGIONS = ("primary_region", "logs_region")
 _STORE_REGIONS = ("replica_region", "backup_region")
 _REGION_ARGUMENTS = ("region", "to_region", "primary_region")
@@ -152,8 +153,10 @@ def _documented_regions(
     if held is None:
         return
     if kind == "service" and first in {"traffic", ""}:
-        weights = held.traffic.region_weights
-        for region in {*(r for r, weight in weights.items() if weight > 0), *held.traffic.region_failover}:
+        led = {region for region, weight in held.traffic.region_weights.items() if weight > 0}
+        if not held.traffic.region_weights and change.path.startswith(_WEIGHTS):
+            led |= {region for s in topology.services if s.id == name for region in s.regions}  # each to the nearest
+        for region in led | set(held.traffic.region_failover):
             yield region, everybody
     fields = {"tenant": _TENANT_REGIONS, "data_store": _STORE_REGIONS}.get(kind, ())
     whose = frozenset({TenantId(name)}) if kind == "tenant" else sharing_of(topology).get(change.address, everybody)

@@ -177,3 +177,10 @@ def test_a_failover_asks_only_whom_it_takes_along_and_a_drill_nobody():
     assert residency_ok(held, (BOUND[0].model_copy(update={"residency": narrow}), *BOUND[1:]), STATE, TOPOLOGY)
     drill = command(kind="failover.drill", tenant="platform", from_region="west", to_region="north")
     assert residency_ok(drill, BOUND, STATE, TOPOLOGY)
+
+
+def test_weights_taken_off_lead_to_the_nearest_of_all_regions():
+    home = holding(TrafficPolicy(region_weights={"west": 1.0}))
+    off = command(change("traffic.region_weights.west", None))
+    assert not residency_ok(off, BOUND, home, TOPOLOGY)
+    assert residency_ok(command(change("traffic.rate_limit_rps", 5.0)), BOUND, STATE, TOPOLOGY)  # none before either
