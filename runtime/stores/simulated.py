@@ -201,7 +201,9 @@ class SimulatedStores:
         return SLOWEST_S * held.index(store) / max(len(held) - 1, 1)
 
     def _settle(self, store: Store) -> None:
-        self._apply(store, 0.0)
+        """Let a store catch up; one that is dark stays where it was when it went dark."""
+        if self._dark_s(store.region) is None:
+            self._apply(store, 0.0)
 
     def _apply(self, store: Store, lag_s: float) -> None:
         until_s = min(self.world.elapsed_s, self._limit_s(store.id, store.region)) - lag_s
