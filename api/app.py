@@ -40,7 +40,7 @@ def build_app(
         version="1",
         docs_url=None,
         redoc_url=None,
-        responses={status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 422, 503)},
+        responses={status: {"model": Problem} for status in (400, 401, 403, 404, 409, 412, 413, 422, 503)},
     )
     app.state.services = services
     install_auth(app, services.authenticator)

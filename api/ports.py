@@ -4,7 +4,8 @@ Reads take the caller's reach and answer only within it; writes take the princip
 that one forgotten filter behind a port does not show a tenant to a stranger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
@@ -29,6 +30,7 @@ from api.views import (
 from domain.base import Digest
 from domain.commands import CommandRecord, State
 from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
+from domain.idempotency import KeptAnswer, KeyClaim
 from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
 from domain.incidents import Incident, IncidentStatus
 from domain.outcomes import Lesson
@@ -157,8 +159,8 @@ class Freezes(Protocol):
         """Return a tenant's windows that have not ended."""
         ...
 
-    def open(self, who: Principal, freeze: Freeze) -> FreezeView:
-        """Open a window."""
+    def open(self, who: Principal, freeze: Freeze, *, key: Digest | None) -> FreezeView:
+        """Open a window. The same key again while the window stands: the same window."""
         ...
 
     def lift(self, who: Principal, tenant: TenantId, freeze: str) -> None:
@@ -254,6 +256,22 @@ class SubscriptionKeeper(Protocol):
         ...
 
 
+class AnswerKeeper(Protocol):
+    """Answers under idempotency keys."""
+
+    def claim(self, claim: KeyClaim) -> KeptAnswer | None:
+        """Claim a key for a request; return the answer it was given before. Raises Conflict where it cannot be had."""
+        ...
+
+    def keep(self, claim: KeyClaim, answer: KeptAnswer) -> None:
+        """Keep the answer that a claimed request was given."""
+        ...
+
+    def release(self, claim: KeyClaim) -> None:
+        """Let the key be used again: the request changed nothing."""
+        ...
+
+
 class Health(Protocol):
     """Whether the parts answer."""
 
@@ -279,6 +297,9 @@ class ApiServices:
     records: Records
     traces: TraceReader
     subscriptions: SubscriptionKeeper
+    answers: AnswerKeeper
+    rehearsal: Callable[[], AbstractContextManager[None]]
+    """While it is entered, nothing that is written stays."""
     health: Health
 
 

@@ -19,6 +19,8 @@ from domain.problems import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, told_as_p
 
 RETRY_AFTER_S = 5
 """When to repeat a call to a part that did not answer: our choice, a third of the store's busy timeout."""
+PRECONDITIONS = frozenset({"version_mismatch", "no_version"})
+"""Reasons for which an If-Match does not hold: 412 (RFC 9110), where every other conflict is 409."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -58,7 +60,8 @@ def problem_of(error: OpsmeshError) -> Response:
     if isinstance(error, Unavailable):
         retry = {"Retry-After": str(RETRY_AFTER_S)}
         return problem(error.status, str(error), reason=error.reason, headers=retry)
-    return problem(error.status, str(error), reason=error.reason)
+    status = HTTPStatus.PRECONDITION_FAILED if error.reason in PRECONDITIONS else error.status
+    return problem(status, str(error), reason=error.reason)
 
 
 def fields_of(error: RequestValidationError | ValidationError) -> tuple[FieldProblem, ...]:

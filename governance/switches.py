@@ -10,6 +10,7 @@ from datetime import datetime
 from pydantic import JsonValue
 from sqlalchemy import Connection, delete, select
 
+from domain.base import Digest
 from domain.commands import IN_FLIGHT, Command, CommandRecord
 from domain.decisions import Freeze, KillSwitch
 from domain.errors import NotFound
@@ -105,14 +106,18 @@ class Switches:
         with self._database.read() as connection:
             return engaged(connection)
 
-    def freeze(self, window: Freeze) -> str:
-        """Open a freeze window and return its id."""
-        key = self._ids.ulid()
+    def freeze(self, window: Freeze, *, key: Digest | None = None) -> str:
+        """Open a freeze window and return its id. A key names the window: while that one stands, it stays as it is."""
+        name = self._ids.ulid() if key is None else _named_by(key)
         with self._database.begin() as connection:
             take_gate(connection)
-            connection.execute(freezes.insert().values(id=key, **window.model_dump()))
-            self._audit.append(connection, _freeze_entry(window, "freeze.opened", key, window.by))
-        return key
+            standing = (freezes.c.id == name) & (freezes.c.end > self._clock.now())
+            if connection.execute(select(freezes.c.id).where(standing)).first() is not None:
+                return name
+            connection.execute(delete(freezes).where(freezes.c.id == name))
+            connection.execute(freezes.insert().values(id=name, **window.model_dump()))
+            self._audit.append(connection, _freeze_entry(window, "freeze.opened", name, window.by))
+        return name
 
     def thaw(self, tenant: TenantId, key: str, actor: PrincipalId) -> None:
         """End a freeze window now."""
@@ -141,6 +146,11 @@ class Switches:
         body: dict[str, JsonValue] = {"reason": reason, "undos_continue": switch.undos_continue}
         entry = AuditEntry(tenant=tenant, action=action, subject=subject, actor=actor, body=body)
         self._audit.append(connection, entry)
+
+
+def _named_by(key: Digest) -> str:
+    """Return an id as long as a ULID, and unlike one: 100 bits of the key."""
+    return f"k{key.removeprefix('sha256:')[:25]}"
 
 
 def _freeze_entry(window: Freeze, action: str, key: str, actor: PrincipalId) -> AuditEntry:

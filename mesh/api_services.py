@@ -24,6 +24,7 @@ from api.views import (
     StepView,
     TokenView,
 )
+from domain.base import Digest
 from domain.commands import Command, CommandRecord, Proposal, State
 from domain.decisions import DecideResult, Freeze, KillSwitch
 from domain.errors import NotFound, Unavailable
@@ -33,6 +34,7 @@ from domain.outcomes import Lesson
 from domain.principals import ANY, EventSourceKey, Principal, Reach, RoleGrant
 from governance.approvals import Answer
 from governance.facts import assemble
+from governance.kept_answers import KeptAnswers
 from governance.principals import IssuedToken
 from governance.verification import verify
 from mesh.cards import command_card
@@ -229,10 +231,11 @@ class FreezesBehind:
         """Return a tenant's windows that have not ended."""
         return [FreezeView(id=key, freeze=f) for key, f in self.mesh.governed.switches.freezes(tenant).items()]
 
-    def open(self, who: Principal, freeze: Freeze) -> FreezeView:
-        """Open a window in the caller's name."""
-        named = freeze.model_copy(update={"by": who.id})
-        return FreezeView(id=self.mesh.governed.switches.freeze(named), freeze=named)
+    def open(self, who: Principal, freeze: Freeze, *, key: Digest | None) -> FreezeView:
+        """Open a window in the caller's name, or find the one that the key opened."""
+        named, switches = freeze.model_copy(update={"by": who.id}), self.mesh.governed.switches
+        name = switches.freeze(named, key=key)
+        return FreezeView(id=name, freeze=switches.freezes(freeze.tenant).get(name, named))
 
     def lift(self, who: Principal, tenant: TenantId, freeze: str) -> None:
         """End a window now. Raises NotFound."""
@@ -332,6 +335,7 @@ def api_services(mesh: Mesh) -> ApiServices:
         switchboard=SwitchboardBehind(mesh),
         freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
         traces=TracesBehind(mesh), subscriptions=mesh.subscriptions, health=HealthBehind(mesh),
+        answers=KeptAnswers(mesh.parts.database, mesh.parts.clock), rehearsal=mesh.parts.database.rehearsal,
     )  # fmt: skip
 
 

@@ -61,13 +61,19 @@ class Submission:
         return await self.decide(self.store.propose(command, unique=unique))
 
     async def decide(self, record: CommandRecord) -> CommandRecord:
-        """Let policy decide a PROPOSED command; one that is further along is returned as it is."""
+        """Let policy decide a PROPOSED command; one that is further along is returned as it is.
+
+        In a rehearsal the command is not stored: what policy says is told as the reason.
+        """
         command = record.command
         if record.state is not State.PROPOSED:
             return record
         around = await self.surroundings.around(command)
         charges = charges_of(command, around.spend_change_usd_per_hour)
-        self.store.record_decision(command.tenant, self._ask(command, around), charges=charges)
+        decision = self._ask(command, around)
+        if self.database.rehearsing:
+            return record.model_copy(update={"reason": f"{decision.effect}: {'; '.join(decision.reasons)}"})
+        self.store.record_decision(command.tenant, decision, charges=charges)
         return self.store.get(command.tenant, command.id)
 
     async def narrowed(

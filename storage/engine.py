@@ -7,6 +7,7 @@ acknowledged means durable (synchronous=FULL).
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -26,6 +27,7 @@ _MARK = (
     "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
     f"INSERT INTO alembic_version SELECT '{HEAD}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version)",  # noqa: S608  # a constant
 )
+_REHEARSED: ContextVar[tuple["Database", ...]] = ContextVar("rehearsed", default=())
 
 
 class Database:
@@ -51,10 +53,15 @@ class Database:
 
     @contextmanager
     def begin(self) -> Generator[Connection]:
-        """Yield a connection in one write transaction: committed at the end, rolled back on any error."""
+        """Yield a connection in one write transaction: committed at the end, rolled back on any error.
+
+        In a rehearsal it is rolled back always.
+        """
         try:
             with self._engine.execution_options(opsmesh_write=True).begin() as connection:
                 yield connection
+                if self.rehearsing:
+                    connection.rollback()
         except DatabaseError as error:
             raise _translated(error) from error
 
@@ -66,6 +73,24 @@ class Database:
                 yield connection
         except DatabaseError as error:
             raise _translated(error) from error
+
+    @property
+    def rehearsing(self) -> bool:
+        """Whether what the current task writes here is taken back."""
+        return any(one is self for one in _REHEARSED.get())
+
+    @contextmanager
+    def rehearsal(self) -> Generator[None]:
+        """Let every write transaction of this task, and of threads it calls, do all its work and keep nothing.
+
+        Each is taken back at its own end, so that no lock is held while the task waits for something else: what one
+        writes, the next does not see.
+        """
+        mark = _REHEARSED.set((*_REHEARSED.get(), self))
+        try:
+            yield
+        finally:
+            _REHEARSED.reset(mark)
 
     def probe(self) -> float:
         """Write and take back one row, as a command would; return how long it took in ms. Raises Unavailable.

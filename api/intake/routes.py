@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import CurrentSource
+from api.frame import IntakeRoute
 from api.intake import alertmanager, azure_monitor, cloudevents
 from api.intake.bodies import read_body
 from api.problems import problem
@@ -66,7 +67,7 @@ EVENT_ROUTES: tuple[EventRoute, ...] = (
 
 def event_router() -> APIRouter:
     """Return the routes of every event source; `install_event_intake` ties them to the log."""
-    router = APIRouter(tags=["intake"])
+    router = APIRouter(tags=["intake"], route_class=IntakeRoute)
     for row in EVENT_ROUTES:
         router.add_api_route(
             row.path,

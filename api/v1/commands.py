@@ -6,10 +6,11 @@ late or second answer gets the first one's result.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import CurrentPrincipal, ReadingReach
+from api.frame import IdempotencyKey, WriteRoute
 from api.ports import ApiServices, Click, Services
 from api.scopes import DECIDING, PROPOSING, Id, Limit, require, require_person
 from api.views import ClickRequest, CommandRequest, CommandView, NarrowRequest, Proposed
@@ -19,8 +20,7 @@ from domain.errors import NotFound, Refused
 from domain.ids import CommandId
 from domain.principals import READING_ROLES, Principal, Reach
 
-router = APIRouter(prefix="/v1/commands", tags=["commands"])
-IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+router = APIRouter(prefix="/v1/commands", tags=["commands"], route_class=WriteRoute)
 
 
 @router.get("")

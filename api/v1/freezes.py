@@ -3,15 +3,17 @@
 from fastapi import APIRouter
 
 from api.auth import CurrentPrincipal, ReadingReach
+from api.frame import IdempotencyKey, WriteRoute
 from api.ports import Services
 from api.scopes import EVERYWHERE, OPERATING, Id, TenantQuery, require
 from api.views import FreezeRequest, FreezeView
+from domain.base import digest_of
 from domain.decisions import Freeze
 from domain.errors import NotFound
 from domain.ids import EnvironmentId, TenantId
 from domain.principals import ANY, Reach
 
-router = APIRouter(prefix="/v1/freezes", tags=["stops"])
+router = APIRouter(prefix="/v1/freezes", tags=["stops"], route_class=WriteRoute)
 
 
 @router.get("")
@@ -23,12 +25,15 @@ def list_freezes(tenant: TenantQuery, reach: ReadingReach, services: Services) -
 
 
 @router.post("", status_code=201)
-def open_freeze(request: FreezeRequest, who: CurrentPrincipal, services: Services) -> FreezeView:
-    """Open a window."""
+def open_freeze(
+    request: FreezeRequest, who: CurrentPrincipal, services: Services, idempotency_key: IdempotencyKey = None
+) -> FreezeView:
+    """Open a window. No key holds it up: a used one opens another window, and the same request finds its own."""
     require(who, OPERATING, request.tenant, EnvironmentId(request.environment))
     start, end = request.window(services.freezes.now())
+    key = None if idempotency_key is None else digest_of([who.id, idempotency_key, request.model_dump(mode="json")])
     named = request.model_dump(include={"tenant", "environment", "reason"})
-    return services.freezes.open(who, Freeze(**named, start=start, end=end, by=who.id))
+    return services.freezes.open(who, Freeze(**named, start=start, end=end, by=who.id), key=key)
 
 
 @router.delete("/{freeze}", status_code=204)

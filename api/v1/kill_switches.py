@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from api.auth import CurrentPrincipal, ReadingReach
+from api.frame import WriteRoute
 from api.ports import ApiServices, Services
 from api.scopes import EVERYWHERE, OPERATING, require
 from api.views import Engaged, KillSwitchRequest, Reason
@@ -13,7 +14,7 @@ from domain.errors import NotFound
 from domain.ids import PLATFORM, CommandId, TenantId
 from domain.principals import READING_ROLES, Principal, Reach
 
-router = APIRouter(prefix="/v1/kill-switches", tags=["stops"])
+router = APIRouter(prefix="/v1/kill-switches", tags=["stops"], route_class=WriteRoute)
 Scope = Literal["global", "tenant", "agent", "kind", "command"]
 Value = Annotated[str, Path(max_length=200, pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/@+-]*)$")]
 

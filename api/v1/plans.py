@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import CurrentPrincipal, ReadingReach
+from api.frame import WriteRoute
 from api.ports import ApiServices, PlanClick, Services
 from api.scopes import Id, Limit, require_person
 from api.views import ClickRequest, PlanView
@@ -17,7 +18,7 @@ from domain.errors import NotFound
 from domain.plans import PlanRecord, PlanState
 from domain.principals import READING_ROLES, Principal, Reach
 
-router = APIRouter(prefix="/v1/plans", tags=["plans"])
+router = APIRouter(prefix="/v1/plans", tags=["plans"], route_class=WriteRoute)
 
 
 @router.get("")

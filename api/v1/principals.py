@@ -7,6 +7,7 @@ given roles there, but not be disabled or handed a token: that would reach beyon
 from fastapi import APIRouter
 
 from api.auth import CurrentPrincipal
+from api.frame import WriteRoute
 from api.ports import Services
 from api.scopes import ADMINISTERING, Id
 from api.views import GrantRequest, GrantsRequest, PrincipalRequest, SourceRequest, TokenView
@@ -14,8 +15,8 @@ from domain.errors import Invalid, NotFound, Refused
 from domain.ids import EnvironmentId, PrincipalId, TenantId
 from domain.principals import ANY, APPROVING_ROLES, EventSourceKey, Principal, Reach, RoleGrant
 
-router = APIRouter(prefix="/v1/principals", tags=["identity"])
-sources = APIRouter(prefix="/v1/sources", tags=["identity"])
+router = APIRouter(prefix="/v1/principals", tags=["identity"], route_class=WriteRoute)
+sources = APIRouter(prefix="/v1/sources", tags=["identity"], route_class=WriteRoute)
 
 
 @router.get("")

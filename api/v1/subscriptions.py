@@ -3,13 +3,14 @@
 from fastapi import APIRouter
 
 from api.auth import CurrentPrincipal, ReadingReach
+from api.frame import WriteRoute
 from api.ports import Services
 from api.scopes import ADMINISTERING, EVERYWHERE, Id, TenantQuery, require
 from api.views import ReplayRequest, WebhookKeyView
 from domain.errors import NotFound
 from domain.subscriptions import DeadLetter, Subscriber, Subscription
 
-router = APIRouter(prefix="/v1/subscriptions", tags=["feedback"])
+router = APIRouter(prefix="/v1/subscriptions", tags=["feedback"], route_class=WriteRoute)
 
 
 @router.get("")

@@ -1,5 +1,6 @@
 """Every table, one module per owner room. Importing this package registers all of them on `metadata`."""
 
+from storage.tables import answers as answers
 from storage.tables import events as events
 from storage.tables import feed as feed
 from storage.tables import governance as governance

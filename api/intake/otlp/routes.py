@@ -26,6 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from api.auth import CurrentSource
+from api.frame import IntakeRoute
 from api.intake.bodies import read_body
 from api.intake.otlp import logs, metrics, traces
 from api.intake.otlp.resource import Mapped
@@ -142,7 +143,7 @@ SIGNALS: tuple[
 
 def otlp_router() -> APIRouter:
     """Return the routes of every signal; `install_otlp` ties them to the stores."""
-    router = APIRouter(tags=["intake"])
+    router = APIRouter(tags=["intake"], route_class=IntakeRoute)
     for signal in SIGNALS:
         router.add_api_route(
             signal.path,

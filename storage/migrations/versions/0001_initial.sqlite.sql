@@ -286,6 +286,14 @@ CREATE TABLE index_tokens (
 	CONSTRAINT uq_index_tokens_tenant_document_token UNIQUE (tenant, document, token)
 )
 -- next
+CREATE TABLE kept_answers (
+	id VARCHAR(64) NOT NULL, 
+	request VARCHAR(80) NOT NULL, 
+	sealed BLOB, 
+	at VARCHAR(27) NOT NULL, 
+	CONSTRAINT pk_kept_answers PRIMARY KEY (id)
+)
+-- next
 CREATE TABLE kill_switches (
 	scope VARCHAR(16) NOT NULL, 
 	value VARCHAR(200) NOT NULL, 

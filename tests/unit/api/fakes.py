@@ -1,6 +1,7 @@
 """Two tenants' worth of everything behind the API's ports, in memory. A leaky one forgets to filter by reach."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -26,6 +27,7 @@ from domain.cards import Card
 from domain.commands import CommandRecord, State
 from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
 from domain.errors import Conflict, NotFound, Unauthenticated
+from domain.idempotency import KeptAnswer, KeyClaim
 from domain.ids import PrincipalId, TenantId
 from domain.incidents import Incident
 from domain.outcomes import Lesson
@@ -133,6 +135,12 @@ class World:
     def sees(self, reach: Reach, tenant: str, environment: str | None = None) -> bool:
         return self.leaky or reach.allows(tenant, environment)
 
+    @contextmanager
+    def rehearsal(self) -> Generator[None]:
+        before = len(self.calls)
+        yield
+        del self.calls[before:]
+
 
 def switch(scope: str, value: str) -> KillSwitch:
     body = {"scope": scope, "value": value, "engaged_by": "root", "at": AT, "reason": "calm"}
@@ -142,6 +150,25 @@ def switch(scope: str, value: str) -> KillSwitch:
 def freeze(tenant: str) -> Freeze:
     body = {"tenant": tenant, "start": AT, "end": AT + timedelta(hours=1), "reason": "quarter end", "by": "root"}
     return Freeze.model_validate(body)
+
+
+class Answers:
+    """Keys and answers in memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[str, KeptAnswer | None]] = {}
+
+    def claim(self, claim: KeyClaim) -> KeptAnswer | None:
+        request, answer = self._kept.setdefault((claim.holder, claim.key), (claim.request, None))
+        if request != claim.request:
+            raise Conflict("used for another request", reason="key_reused")
+        return answer
+
+    def keep(self, claim: KeyClaim, answer: KeptAnswer) -> None:
+        self._kept[claim.holder, claim.key] = (claim.request, answer)
+
+    def release(self, claim: KeyClaim) -> None:
+        del self._kept[claim.holder, claim.key]
 
 
 class Authenticator:
@@ -267,7 +294,7 @@ class Freezes:
         found = self._world.freezes_.items()
         return [FreezeView(id=k, freeze=f) for k, f in found if self._world.leaky or f.tenant == tenant]
 
-    def open(self, who: Principal, freeze: Freeze) -> FreezeView:
+    def open(self, who: Principal, freeze: Freeze, *, key: str | None) -> FreezeView:
         self._world.calls.append(("freeze", who.id, freeze.tenant, freeze.by))
         return FreezeView(id="frz-new", freeze=freeze)
 
@@ -417,6 +444,8 @@ def services(world: World) -> ApiServices:
         records=Records(world),
         traces=Traces(world),
         subscriptions=Subscriptions(world),
+        answers=Answers(),
+        rehearsal=world.rehearsal,
         health=Health(world),
     )
 

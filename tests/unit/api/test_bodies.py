@@ -170,7 +170,7 @@ async def test_a_proposal_is_accepted_with_its_address_and_a_dry_run_leaves_noth
         dry = await client.post("/v1/commands?dryRun=true", json=ROLLBACK)
         assert (dry.status_code, dry.json()["record"]) == (200, None)
         assert "location" not in dry.headers
-    assert world.calls == [("propose", "dana", "acme", "once", False), ("propose", "dana", "acme", None, True)]
+    assert world.calls == [("propose", "dana", "acme", "once", False)]
 
 
 async def test_an_answer_reaches_the_decider_with_who_and_what() -> None:
