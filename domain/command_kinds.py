@@ -88,7 +88,14 @@ class CommandSpec:
 
 
 _ROWS: tuple[CommandSpec, ...] = (
-    CommandSpec("service.scale", a.ServiceScale, ("sre", "cost_anomaly", "person"), "scale", "inverse", "low"),
+    CommandSpec(
+        "service.scale",
+        a.ServiceScale,
+        ("sre", "capacity_forecast", "cost_anomaly", "person"),
+        "scale",
+        "inverse",
+        "low",
+    ),
     CommandSpec("service.resize", a.ServiceResize, ("sre", "cost", "cost_anomaly", "person"), "resize", "inverse"),
     CommandSpec("service.rollback", a.ServiceRollback, ("sre", "person"), "rollback", "inverse"),
     CommandSpec("service.restart", a.ServiceRestart, ("sre", "person"), "restart", "harmless", "low"),

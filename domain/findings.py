@@ -107,6 +107,13 @@ class Ownership(Frozen):
 
 
 OWNERS: tuple[Ownership, ...] = (
+    # Only what lacks room: too much of it is `cost.scaling` and `cost.idle`.
+    Ownership(
+        kind="capacity.service", computes="capacity", detects="capacity_forecast", proposes="capacity_forecast"
+    ),
+    Ownership(
+        kind="capacity.node_pool", computes="capacity", detects="capacity_forecast", proposes="capacity_forecast"
+    ),
     Ownership(kind="cost.usage", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.price", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),
     Ownership(kind="cost.sku", computes="cost", detects="cost_anomaly", proposes="cost_anomaly"),

@@ -4,12 +4,14 @@ A worker reads through ports and services and returns findings; it cannot act. A
 """
 
 from runtime.worker import Worker
+from runtime.workers.capacity_forecast import CapacityForecastWorker
 from runtime.workers.certificate_rotation import CertificateRotationWorker
 from runtime.workers.compliance_drift import ComplianceDriftWorker
 from runtime.workers.cost_anomaly import CostAnomalyWorker
 from runtime.workers.disaster_recovery import DisasterRecoveryWorker
 
 WORKERS: tuple[Worker, ...] = (
+    CapacityForecastWorker(),
     CertificateRotationWorker(),
     ComplianceDriftWorker(),
     CostAnomalyWorker(),

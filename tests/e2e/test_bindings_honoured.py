@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
+from analysis.quotas import usage
 from domain.command_kinds import CATALOGUE
 from domain.commands import Proposal, State
 from domain.errors import Invalid, Refused
@@ -24,7 +25,6 @@ from evals.services.packs_place import trusting_market
 from governance.approvals import Answer
 from grounding.vectors import MemoryVectors
 from mesh.internal import MESH
-from mesh.limits import usage
 from mesh.simulation import Choices, open_simulated
 from runtime import operations
 from runtime.documents import Place

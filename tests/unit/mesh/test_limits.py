@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from analysis.quotas import usage
 from domain.changes import ResourceChange
 from domain.desired import DataStoreState, EnvironmentState, TenantState
 from domain.policies import CacheTierPolicy, ReleasePolicy, ScalingPolicy, TrafficPolicy, TrafficStep
 from domain.tenancy import Quota, RuntimeTenantBinding
 from domain.topology import DataStore, Edge
-from mesh.limits import quota_ok, residency_ok, usage
+from mesh.limits import quota_ok, residency_ok
 from tests.support import small_runtime
 from tests.support.runtime_bench import binding
 
