@@ -28,6 +28,7 @@ from api.views import (
     TraceView,
 )
 from domain.base import Digest
+from domain.cards import SharedCommand
 from domain.commands import CommandRecord, State
 from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
 from domain.idempotency import KeptAnswer, KeyClaim
@@ -85,6 +86,18 @@ class CommandReader(Protocol):
 
     def view(self, reach: Reach, command: CommandId) -> CommandView:
         """Return one command with all that is on record about it. Raises NotFound."""
+        ...
+
+
+class SharedReader(Protocol):
+    """Commands of the platform, each cut down to the caller's own part."""
+
+    async def list(self, reach: Reach, *, states: Sequence[State], limit: int) -> Sequence[SharedCommand]:
+        """Return the newest that touch a tenant within reach, newest first; all states when none is named."""
+        ...
+
+    async def find(self, reach: Reach, command: CommandId) -> SharedCommand:
+        """Return one. Raises NotFound, also when it touches nobody within reach."""
         ...
 
 
@@ -287,6 +300,7 @@ class ApiServices:
     authenticator: Authenticator
     incidents: IncidentReader
     commands: CommandReader
+    shared: SharedReader
     proposing: Proposing
     deciding: Deciding
     plans: ChangePlans

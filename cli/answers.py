@@ -24,6 +24,11 @@ COMMANDS = Columns(
     (("id", "command.id"), ("tenant", "command.tenant"), ("kind", "command.kind"), ("target", "command.target.id"),
      ("state", "state"), ("by", "command.proposer"), ("incident", "command.incident")),
 )  # fmt: skip
+SHARED = Columns(
+    "Commands of the platform, as far as they touch you",
+    (("id", "id"), ("proposed", "proposed_at"), ("tenants", "tenants"), ("kind", "kind"), ("yours", "resources"),
+     ("state", "state"), ("verdict", "verdict")),
+)  # fmt: skip
 PLANS = Columns(
     "Plans",
     (("id", "plan.id"), ("tenant", "plan.tenant"), ("environment", "plan.environment"), ("state", "state"),

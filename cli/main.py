@@ -132,9 +132,16 @@ def approvals(*, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def commands(*, tenant: Tenant = None, state: str | None = None, as_json: JsonFlag = False) -> None:
+def commands(
+    *,
+    tenant: Tenant = None,
+    state: str | None = None,
+    shared: Annotated[bool, typer.Option("--shared", help="The platform's that touch you: your part of them.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """List commands, newest first."""
-    verbs.listing("/v1/commands", answers.COMMANDS, tenant=tenant, as_json=as_json, state=state)
+    path, columns = ("/v1/shared-commands", answers.SHARED) if shared else ("/v1/commands", answers.COMMANDS)
+    verbs.listing(path, columns, tenant=tenant, as_json=as_json, state=state)
 
 
 @app.command()

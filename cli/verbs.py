@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def listing(path: str, columns: Columns, *, tenant: str | None, as_json: bool, s
     shown = [
         row
         for row in _rows(rows)
-        if tenant is None or tenant in {pick(row, f"{at}tenant") for at in ("", "command.", "plan.")}
+        if tenant is None or tenant in {pick(row, f"{at}tenant") for at in ("", "command.", "plan.")} | _touched(row)
     ]
     if as_json:
         render.as_json(shown)
@@ -50,15 +51,21 @@ def listing(path: str, columns: Columns, *, tenant: str | None, as_json: bool, s
         render.table(columns, shown)
 
 
+def _touched(row: JsonValue) -> set[str]:
+    """Return the tenants whose part of a shared command a row is."""
+    tenants = row.get("tenants") if isinstance(row, dict) else None
+    return {str(tenant) for tenant in tenants} if isinstance(tenants, list) else set()
+
+
 def show(subject: str, *, as_json: bool) -> None:
     """Show a command's card or an incident with its commands."""
     kind, view = _find(subject)
     if as_json:
         render.as_json(view)
-    elif kind == "command":
-        render.card(Card.model_validate(_field(view, "card")))
-    else:
+    elif kind == "incident":
         _incident(view)
+    else:
+        render.card(Card.model_validate(_field(view, "card")))
 
 
 def why(subject: str, *, as_json: bool) -> None:
@@ -69,13 +76,14 @@ def why(subject: str, *, as_json: bool) -> None:
     else:
         case = view if kind == "incident" else None
     if as_json:
-        render.as_json({"command": view if kind == "command" else None, "incident": case})
+        render.as_json({"command": view if kind != "incident" else None, "incident": case})
         return
     if case is not None:
         _incident(case)
         _diagnosis(case)
-    if kind == "command":
+    if kind != "incident":
         render.card(Card.model_validate(_field(view, "card")))
+    if kind == "command":
         for line in _rows(_field(view, "audit")):
             render.console.print(f"{pick(line, 'at')}  {pick(line, 'action')}  by {pick(line, 'actor')}", markup=False)
 
@@ -236,10 +244,10 @@ def _tenants() -> list[str]:
 
 
 def _find(subject: str) -> tuple[str, JsonValue]:
-    try:
-        return "command", call("GET", f"/v1/commands/{subject}")
-    except NotFound:
-        return "incident", call("GET", f"/v1/incidents/{subject}")
+    for kind, path in (("command", "commands"), ("shared", "shared-commands")):
+        with suppress(NotFound):
+            return kind, call("GET", f"/v1/{path}/{subject}")
+    return "incident", call("GET", f"/v1/incidents/{subject}")
 
 
 def _incident(view: JsonValue) -> None:

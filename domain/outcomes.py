@@ -10,6 +10,7 @@ from domain.commands import Inverse, Prediction
 from domain.ids import CommandId, EnvironmentId, EvidenceId, IncidentId, TenantId
 from domain.tenancy import AffectedSet
 
+Verdict = Literal["recovered", "unchanged", "worse", "quiet"]
 EffectStatus = Literal["applied", "not_applied", "unknown"]
 
 
@@ -53,7 +54,7 @@ class Verification(Frozen):
     """The verdict over the hold window, from readers the proposer did not choose."""
 
     command: CommandId
-    verdict: Literal["recovered", "unchanged", "worse", "quiet"]
+    verdict: Verdict
     checks: tuple[Check, ...]
     started_at: UtcDatetime
     ended_at: UtcDatetime

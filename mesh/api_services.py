@@ -40,6 +40,7 @@ from governance.verification import verify
 from mesh.cards import command_card
 from mesh.composition import Mesh
 from mesh.plan_services import PlansBehind
+from mesh.shared import SharedBehind
 from mesh.submission import callers_key
 from mesh.tracing import TracesBehind
 from storage.tables.knowledge import incidents as incident_rows
@@ -331,8 +332,8 @@ def api_services(mesh: Mesh) -> ApiServices:
     identities = IdentitiesBehind(mesh)
     return ApiServices(
         authenticator=mesh.principals, incidents=IncidentsBehind(mesh), commands=CommandsBehind(mesh),
-        proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh), plans=PlansBehind(mesh),
-        switchboard=SwitchboardBehind(mesh),
+        shared=SharedBehind(mesh), proposing=ProposingBehind(mesh), deciding=DecidingBehind(mesh),
+        plans=PlansBehind(mesh), switchboard=SwitchboardBehind(mesh),
         freezes=FreezesBehind(mesh), identities=identities, identity_writer=identities, records=RecordsBehind(mesh),
         traces=TracesBehind(mesh), subscriptions=mesh.subscriptions, health=HealthBehind(mesh),
         answers=KeptAnswers(mesh.parts.database, mesh.parts.clock), rehearsal=mesh.parts.database.rehearsal,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from domain.cards import Card, CardAction, CardFact, CardSection
 from domain.changes import ResourceChange
-from domain.commands import Command, CommandRecord, Prediction, Quantity, State
+from domain.commands import Command, CommandRecord, FieldUndo, Prediction, Quantity, State
 from domain.decisions import Decision
 from domain.evidence import Diagnosis
-from domain.outcomes import Verification
+from domain.outcomes import Check, Verification
 from domain.plans import PlanRecord, PlanState
 
 _QUANTITIES: tuple[tuple[str, str, str], ...] = (
@@ -124,8 +124,18 @@ def undo_lines(record: CommandRecord) -> tuple[str, ...]:
     """Say how the command is taken back, or that there is nothing to take back."""
     command = record.command
     if command.inverse.fields:
-        return tuple(f"{'.'.join(f.path)}: back to {_plain(f.restore)}" for f in command.inverse.fields)
+        return tuple(undo_line(field) for field in command.inverse.fields)
     return (f"{command.spec.reversibility}: {command.inverse.note or 'nothing lasting to take back'}",)
+
+
+def undo_line(field: FieldUndo) -> str:
+    """Return one line per field that is taken back."""
+    return f"{'.'.join(field.path)}: back to {_plain(field.restore)}"
+
+
+def check_line(check: Check) -> str:
+    """Return one line per check of a verification."""
+    return f"{'ok ' if check.ok else 'NOT' if check.ok is False else '?  '} {check.entity} {check.metric}: {check.text}"
 
 
 def prediction_section(prediction: Prediction) -> CardSection:
@@ -155,9 +165,7 @@ def hypotheses_section(diagnosis: Diagnosis) -> CardSection:
 def verification_section(verification: Verification) -> CardSection:
     """Show the verdict and the checks behind it, the failing ones first."""
     checks = sorted(verification.checks, key=lambda c: (c.ok is True, c.entity))
-    lines = [
-        f"{'ok ' if c.ok else 'NOT' if c.ok is False else '?  '} {c.entity} {c.metric}: {c.text}" for c in checks[:8]
-    ]
+    lines = [check_line(check) for check in checks[:8]]
     return CardSection(title=f"Verification: {verification.verdict}", lines=(verification.reason, *lines))
 
 

@@ -1,7 +1,7 @@
 """One trace, told whole: the event that began it, the worker or agent it woke, decision, tool call, outcome, lesson.
 
 Read from the stores, so that it is there years later and needs no tracing back end. What is out of the reader's reach
-is not in it.
+is not in it; of the platform's commands that touch the reader, that they went their way.
 """
 
 import re
@@ -13,13 +13,14 @@ from sqlalchemy import or_, select
 
 from api.views import TraceKind, TraceLine, TraceView
 from domain.command_kinds import CATALOGUE
-from domain.commands import CommandRecord
+from domain.commands import TERMINAL, Command, CommandRecord
 from domain.errors import NotFound
-from domain.ids import CommandId, TenantId
+from domain.ids import PLATFORM, CommandId, TenantId
 from domain.incidents import Incident
 from domain.principals import Reach
 from governance.audit import AuditLine
 from mesh.composition import Mesh
+from mesh.shared import Tenants, touched
 from mesh.telemetry import trace_id_of
 from storage.tables.events import events
 from storage.tables.governance import commands
@@ -42,6 +43,7 @@ _STEPS: dict[str, tuple[TraceKind, str]] = {
     "command.unknown": ("tool", "nobody knows whether the effect happened"),
     "command.verifying": ("verification", "watched"),
 }
+_ENDS = frozenset(f"command.{state.value.lower()}" for state in TERMINAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,16 @@ class TracesBehind:
             select(incidents.c.tenant, incidents.c.body["trace"].as_string().label("trace")).where(
                 incidents.c.id == subject
             ),
-            select(commands.c.tenant, commands.c.body["trace"].as_string().label("trace")).where(
-                commands.c.id == subject
-            ),
             select(events.c.tenant, events.c.traceparent.label("trace")).where(
                 events.c.correlationid == subject, events.c.traceparent.is_not(None)
             ).order_by(events.c.seq.desc()).limit(1),
         )  # fmt: skip
         with self.mesh.parts.database.read() as connection:
+            found = connection.execute(select(commands.c.body).where(commands.c.id == subject)).scalar()
+            if found is not None:
+                command = Command.model_validate(found)
+                seen = reach.allows(command.tenant) or touched(command, reach)
+                return trace_id_of(command.trace) if seen and command.trace else None
             for query in queries:
                 row = connection.execute(query).first()
                 if row is not None and row.trace and reach.allows(TenantId(row.tenant)):
@@ -82,8 +86,11 @@ class TracesBehind:
         yield from self._events(reach, trace)
         for incident in self._incidents(reach, trace):
             yield from self._runs(incident)
-        for record in self._commands(reach, trace):
-            yield from self._command(record)
+        for record in self._commands(trace):
+            if reach.allows(record.command.tenant, record.command.environment):
+                yield from self._command(record)
+            else:
+                yield from self._part(record, touched(record.command, reach))
 
     def _events(self, reach: Reach, trace: str) -> Iterator[TraceLine]:
         """Events that carry the trace, and those that began it untraced: an incident's first, a finding's cause."""
@@ -124,12 +131,18 @@ class TracesBehind:
                 by=run.agent, tenant=incident.tenant, ref=run.id,
             )  # fmt: skip
 
-    def _commands(self, reach: Reach, trace: str) -> tuple[CommandRecord, ...]:
+    def _commands(self, trace: str) -> tuple[CommandRecord, ...]:
         query = select(commands.c.id).where(commands.c.body["trace"].as_string().startswith(f"00-{trace}-"))
         with self.mesh.parts.database.read() as connection:
             names = connection.execute(query.order_by(commands.c.id).limit(MANY)).scalars().all()
-        found = (self.mesh.governed.commands.get("*", CommandId(name)) for name in names)
-        return tuple(r for r in found if reach.allows(r.command.tenant, r.command.environment))
+        return tuple(self.mesh.governed.commands.get("*", CommandId(name)) for name in names)
+
+    def _part(self, record: CommandRecord, tenants: Tenants) -> Iterator[TraceLine]:
+        """A shared command's steps, without who took them and on what else."""
+        for line in self.mesh.governed.audit.read(PLATFORM, subject=record.command.id) if tenants else ():
+            if line.record.action in _STEPS or line.record.action in _ENDS:
+                told = {"by": PLATFORM, "tenant": min(tenants), "subject": ""}
+                yield _step(record, line).model_copy(update=told)
 
     def _command(self, record: CommandRecord) -> Iterator[TraceLine]:
         command = record.command

@@ -52,6 +52,7 @@ CROSSED: tuple[Crossed, ...] = (
         },
     ),
     Crossed("GET /v1/incidents/{incident}", "incident", NO_ID),
+    Crossed("GET /v1/shared-commands/{command}", "shared", NO_ID),
     Crossed("GET /v1/plans/{plan}", "plan", NO_ID),
     Crossed("POST /v1/plans/{plan}/reject", "plan", NO_ID, body=DIGEST),
     Crossed("POST /v1/plans/{plan}/approve", "approved_plan", NO_ID, body=DIGEST),
@@ -145,7 +146,8 @@ CROSSED: tuple[Crossed, ...] = (
     tenant_of(f"POST {ENV}/packs/plan", body={"kind": "pack.install", "arguments": {"pack": "{pack}"}}),
 )  # fmt: skip
 OWN = (
-    "GET /v1/incidents", "GET /v1/commands", "GET /v1/plans", "GET /v1/kill-switches", "GET /v1/principals",
+    "GET /v1/incidents", "GET /v1/commands", "GET /v1/shared-commands", "GET /v1/plans", "GET /v1/kill-switches",
+    "GET /v1/principals",
     "GET /v1/principals/me", "GET /v1/sources", "GET /v1/lessons",
 )  # fmt: skip
 """Lists that name no tenant: each caller's own, whatever else there is."""

@@ -11,7 +11,7 @@ import httpx
 
 from domain.base import digest_of
 from domain.commands import Proposal
-from domain.ids import EnvironmentId, PrincipalId, TenantId
+from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
 from domain.incidents import Incident
 from domain.plans import PlanWindow
 from domain.principals import Principal, RoleGrant
@@ -46,6 +46,7 @@ class Stand:
         trusting_market(self.mesh.runtime.services.parts.home)
         self.tokens = {tenant: self.person(f"person:{tenant}", tenant) for tenant in (OWNER, STRANGER)}
         self.person("person:carl", OWNER)
+        self.person("person:pat", PLATFORM)
         self.things = {"tenant": OWNER, "service": "checkout", "entity": "service/checkout"}
         self.digests = {}
         asyncio.run(self.fill())
@@ -81,7 +82,10 @@ class Stand:
         return found.id
 
     async def proposed(self, service):
-        record = await self.mesh.submission.submit(self.restart(service))
+        return await self.submitted(self.restart(service))
+
+    async def submitted(self, proposal):
+        record = await self.mesh.submission.submit(proposal)
         self.digests[record.command.id] = record.digest
         return record.command.id
 
@@ -94,6 +98,8 @@ class Stand:
         effect = (await self.say("GET", f"/runtime/environments/prod/effects/{key}", OWNER)).json()
         for name in ("command", "narrowed", "rejected", "cancelled"):
             self.things[name] = await self.proposed("checkout")
+        platforms = {"tenant": PLATFORM, "proposer": PrincipalId("person:pat")}
+        self.things["shared"] = await self.submitted(self.restart("checkout").model_copy(update=platforms))
         freeze = {"tenant": OWNER, "environment": "staging", "duration_s": 60, "reason": "t"}
         hook = {"tenant": OWNER, "url": "https://hooks.example.net/a"}
         points = (await self.say("GET", f"/runtime/restore-points?{WHERE}", OWNER)).json()

@@ -23,7 +23,7 @@ from api.views import (
     TraceView,
 )
 from domain.base import digest_of
-from domain.cards import Card
+from domain.cards import Card, SharedCommand
 from domain.commands import CommandRecord, State
 from domain.decisions import DecideResult, Freeze, KillSwitch, PlanDecideResult
 from domain.errors import Conflict, NotFound, Unauthenticated
@@ -214,6 +214,31 @@ class Commands:
 
     def view(self, reach: Reach, command: str) -> CommandView:
         return CommandView(record=self.find(reach, command), card=CARD, decision=None)
+
+
+class Shared:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(self, reach: Reach, *, states: Sequence[State], limit: int) -> Sequence[SharedCommand]:
+        parts = [part_of_shared("acme"), part_of_shared("globex")]
+        return [p for p in parts if self._world.sees(reach, p.tenants[0], p.environment)][:limit]
+
+    async def find(self, reach: Reach, command: str) -> SharedCommand:
+        found = next((p for p in (part_of_shared("acme"), part_of_shared("globex")) if p.id == command), None)
+        if found is None or not self._world.sees(reach, found.tenants[0], found.environment):
+            raise NotFound(f"no command {command}")
+        return found
+
+
+def part_of_shared(tenant: str) -> SharedCommand:
+    return SharedCommand.model_validate(
+        {
+            "id": f"shared-{tenant}", "kind": "region.failover", "environment": "prod", "state": "AWAITING_APPROVAL",
+            "tenants": (tenant,), "resources": (f"tenant/{tenant}",), "preview": (), "proposed_at": AT,
+            "updated_at": AT, "expires_at": AT, "card": CARD,
+        }
+    )  # fmt: skip
 
 
 class Proposing:
@@ -434,6 +459,7 @@ def services(world: World) -> ApiServices:
         authenticator=Authenticator(),
         incidents=Incidents(world),
         commands=Commands(world),
+        shared=Shared(world),
         proposing=Proposing(world),
         deciding=Deciding(world),
         plans=Plans(world),

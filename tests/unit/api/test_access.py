@@ -34,6 +34,7 @@ class Case(NamedTuple):
 
 INCIDENTS = ("inc-acme", "inc-globex", "inc-nowhere")
 COMMANDS = ("cmd-acme", "cmd-globex", "cmd-nowhere")
+SHARED = ("shared-acme", "shared-globex", "shared-nowhere")
 SUBSCRIPTIONS = ("sub-acme", "sub-globex", "sub-nowhere")
 PLANS = ("plan-acme", "plan-globex", "plan-nowhere")
 PEOPLE = ("guest", "stranger", "missing")
@@ -49,6 +50,8 @@ CASES = (
     Case(
         "post /v1/commands/{command}/narrow", "/v1/commands/{thing}/narrow", COMMANDS, {**CLICK, "arguments": {"a": 1}}
     ),
+    Case("get /v1/shared-commands", "/v1/shared-commands", change=False),
+    Case("get /v1/shared-commands/{command}", "/v1/shared-commands/{thing}", SHARED, change=False),
     Case("get /v1/plans", "/v1/plans", change=False),
     Case("get /v1/plans/{plan}", "/v1/plans/{thing}", PLANS, change=False),
     Case("post /v1/plans/{plan}/approve", "/v1/plans/{thing}/approve", PLANS, CLICK),
