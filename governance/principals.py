@@ -14,10 +14,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from domain.base import Frozen
-from domain.errors import Conflict, Invalid, NotFound, Unauthenticated
+from domain.errors import Broken, Conflict, Invalid, NotFound, Unauthenticated
 from domain.ids import PLATFORM, PrincipalId, TenantId
 from domain.ports import Clock, Entropy
 from domain.principals import ANY, EventSourceKey, Principal, RoleGrant
+from domain.reserved import reserved_id
 from governance.audit import AuditEntry, AuditLog
 from governance.tokens import lookup_of, matches, mint
 from storage.engine import Database
@@ -73,7 +74,8 @@ class Principals:
             return self._issue(connection, FIRST, SYSTEM)
 
     def add(self, principal: Principal, *, by: PrincipalId, expires_at: datetime | None = None) -> IssuedToken:
-        """Store a principal and return its first token. Raises Conflict when the id is taken."""
+        """Store a principal and return its first token. Raises Conflict for a taken id, Invalid for a reserved one."""
+        _check_free(principal.id)
         with self._database.begin() as connection:
             if _source(connection, principal.id) is not None or not self._insert_once(connection, principal):
                 raise Conflict(f"the id {principal.id} is taken", reason="id_taken")
@@ -81,13 +83,19 @@ class Principals:
             return self._issue(connection, principal.id, by, expires_at=expires_at)
 
     def ensure(self, principal: Principal) -> None:
-        """Store one of our own agents or workers, without any token, unless its id is known already."""
+        """Store one of our own agents or workers, without any token, unless it is known already.
+
+        Raises Broken where somebody else stands under its id: nothing may act in the name of a planted identity.
+        """
         with self._database.begin() as connection:
             if self._insert_once(connection, principal):
                 self._note(connection, "principal.added", principal.id, SYSTEM, principal.model_dump(mode="json"))
+            elif wrong := self._planted(connection, principal):
+                raise Broken(f"the identity {principal.id} is not our own: {wrong}", reason="identity_planted")
 
     def add_source(self, key: EventSourceKey, *, by: PrincipalId) -> IssuedToken:
         """Store an event source with the tenants it may speak for and return its token."""
+        _check_free(key.id)
         if not key.tenants or ANY in key.tenants:
             raise Invalid("an event source speaks for named tenants, at least one", reason="source_without_tenant")
         now = self._clock.now()
@@ -193,6 +201,18 @@ class Principals:
             rows = connection.execute(select(*shown).where(whose).order_by(tokens.c.issued_at)).mappings()
             return tuple(TokenInfo.model_validate(dict(row)) for row in rows)
 
+    def _planted(self, connection: Connection, ours: Principal) -> str | None:
+        """Return what shows that a stored identity is not the one we made, or None."""
+        there = find(connection, ours.id)
+        if there is None or there.kind != ours.kind:
+            return "it is of another kind"
+        if not reserved_id(ours.id):
+            return None
+        if not set(there.grants) <= set(ours.grants):
+            return "it holds other roles"
+        held = (tokens.c.principal == ours.id) & tokens.c.revoked_at.is_(None)
+        return None if connection.execute(select(tokens.c.lookup).where(held)).first() is None else "it holds a token"
+
     def _insert_once(self, connection: Connection, principal: Principal) -> bool:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         row = {**principal.model_dump(include={"id", "kind", "name"}), "created_at": self._clock.now()}
@@ -233,6 +253,11 @@ class Principals:
     ) -> None:
         entry = AuditEntry(tenant=PLATFORM, action=action, subject=subject, actor=by, body=body)
         self._audit.append(connection, entry)
+
+
+def _check_free(name: str) -> None:
+    if reserved_id(name):
+        raise Invalid("ids of the platform's own parts are reserved", reason="reserved_id")
 
 
 def find(connection: Connection, principal: PrincipalId) -> Principal | None:

@@ -1,7 +1,8 @@
 """Which event is taken, in whose name and under which id: pure rules over one event and its sender's credential.
 
 The tenant comes from the credential: a `tenantid` in the body may only choose among the tenants the credential
-speaks for. The source is bound as well, so that one sender of a tenant cannot occupy the ids of another.
+speaks for. The source is bound as well, so that one sender of a tenant cannot occupy the ids of another; nobody who is
+untrusted speaks as the platform.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from domain.events import IncomingEvent, body_text, data_text, digest_of_text
 from domain.ids import TenantId
 from domain.intake import QuarantineReason
 from domain.principals import ANY, EventSourceKey
+from domain.reserved import PLATFORM_SOURCE
 
 FUTURE_SKEW = timedelta(minutes=5)
 """How far ahead of our clock a sender's may run: the classic bound of Kerberos (RFC 4120). The past has no bound."""
@@ -50,6 +52,8 @@ def settle(event: IncomingEvent, sender: EventSourceKey, now: datetime) -> Settl
     """Give the event its tenant, id and digest, or say why it is not taken."""
     if not (tenant := _tenant(event.tenantid, sender)):
         return Unfit("cross_tenant", "the body names a tenant this credential does not speak for")
+    if sender.trust == "untrusted" and _may_speak_as(event.source, PLATFORM_SOURCE):
+        return Unfit("foreign_source", "the platform alone speaks under this source")
     if not _may_speak_as(event.source, sender.source):
         return Unfit("foreign_source", f"this credential speaks as {sender.source!r}, not as {event.source[:80]!r}")
     if event.time is not None and event.time > now + FUTURE_SKEW:

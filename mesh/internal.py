@@ -13,6 +13,7 @@ from domain.findings import Finding
 from domain.ids import EventKey, PrincipalId, TenantId
 from domain.ports import EventIntake
 from domain.principals import ANY, EventSourceKey, Principal, RoleGrant
+from domain.reserved import PLATFORM_SOURCE
 from governance.principals import Principals
 from runtime.ports import Announced
 from storage.engine import Database
@@ -26,8 +27,6 @@ MESH = Principal(
 )
 """The mesh reads everywhere and writes only with a grant."""
 _TOKEN_BYTES = 32
-PLATFORM_SOURCE = "/runtime"
-"""What the embedded platform's events name as their source, or begin it with."""
 
 
 def platform_sender(tenant: TenantId) -> EventSourceKey:

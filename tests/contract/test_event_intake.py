@@ -136,9 +136,15 @@ def test_who_may_not_send_leaves_no_trace(front: Desk, client: TestClient, token
 
 
 def test_what_a_person_uploads_is_untrusted(front: Desk, client: TestClient) -> None:
-    assert post(client, wire(degraded()), token="person").status_code == 202
+    assert post(client, wire(degraded(source="/monitor")), token="person").status_code == 202
     assert post(client, wire(degraded("2"))).status_code == 202
     assert [event.trust for _, event in front.log.since(0, "*")] == ["untrusted", "platform"]
+
+
+def test_what_a_person_uploads_does_not_take_an_id_of_the_platforms(front: Desk, client: TestClient) -> None:
+    assert post(client, wire(degraded()), token="person").status_code == 422
+    assert post(client, wire(degraded())).status_code == 202
+    assert [event.trust for _, event in front.log.since(0, "*")] == ["platform"]
 
 
 def test_gzip_is_unpacked(front: Desk, client: TestClient) -> None:

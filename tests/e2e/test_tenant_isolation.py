@@ -38,6 +38,7 @@ def tenant_of(route, query="", body=None):
 
 NO_ID = "0" * 26
 DIGEST = {"digest": "{digest}"}
+NEW = "new@acme-retail"
 CROSSED: tuple[Crossed, ...] = (
     Crossed("GET /v1/commands/{command}", "command", NO_ID),
     Crossed("POST /v1/commands/{command}/narrow", "narrowed", NO_ID, body=DIGEST | {"arguments": {"reason": "hung"}}),
@@ -66,18 +67,18 @@ CROSSED: tuple[Crossed, ...] = (
     Crossed("DELETE /v1/freezes/{freeze}", "freeze", NO_ID, query="tenant=acme-retail"),
     Crossed(
         "POST /v1/principals", "tenant", "nobody-inc",
-        body={"id": "person:new", "kind": "person", "name": "N", "grants": [{"role": "viewer", "tenant": "{thing}"}]},
+        body={"id": NEW, "kind": "person", "name": "N", "grants": [{"role": "viewer", "tenant": "{thing}"}]},
     ),
     Crossed(
-        "PUT /v1/principals/{principal}/grants", "principal", "person:nobody",
+        "PUT /v1/principals/{principal}/grants", "principal", "nobody@acme-retail",
         body={"grants": [{"role": "viewer", "tenant": "acme-retail"}]},
     ),
-    Crossed("POST /v1/principals/{principal}/tokens", "principal", "person:nobody"),
-    Crossed("DELETE /v1/principals/{principal}", "principal", "person:nobody"),
+    Crossed("POST /v1/principals/{principal}/tokens", "principal", "nobody@acme-retail"),
+    Crossed("DELETE /v1/principals/{principal}", "principal", "nobody@acme-retail"),
     Crossed(
-        "POST /v1/sources", "tenant", "nobody-inc", body={"id": "source:new", "source": "/x", "tenants": ["{thing}"]}
+        "POST /v1/sources", "tenant", "nobody-inc", body={"id": "feed-2@acme-retail", "source": "/x", "tenants": ["{thing}"]},
     ),
-    Crossed("DELETE /v1/sources/{source}", "source", "source:nobody"),
+    Crossed("DELETE /v1/sources/{source}", "source", "nobody@acme-retail"),
     Crossed("GET /v1/audit/verify", "tenant", "nobody-inc", query="tenant={thing}"),
     Crossed("GET /v1/subscriptions", "tenant", "nobody-inc", query="tenant={thing}"),
     Crossed(

@@ -105,9 +105,9 @@ class Stand:
         points = (await self.say("GET", f"/runtime/restore-points?{WHERE}", OWNER)).json()
         packs = (await self.say("GET", "/runtime/packs", OWNER)).json()["packs"]
         await self.say("POST", "/v1/principals", OWNER, body={
-            "id": "person:dora", "kind": "person", "name": "D", "grants": [{"role": "viewer", "tenant": OWNER}],
+            "id": f"dora@{OWNER}", "kind": "person", "name": "D", "grants": [{"role": "viewer", "tenant": OWNER}],
         })  # fmt: skip
-        await self.say("POST", "/v1/sources", OWNER, body={"id": "source:acme", "source": "/x", "tenants": [OWNER]})
+        await self.say("POST", "/v1/sources", OWNER, body={"id": f"feed@{OWNER}", "source": "/x", "tenants": [OWNER]})
         await self.say("POST", "/runtime/experiments", OWNER, body=EXPERIMENT_BODY)
         self.things |= {"incident": self.opened(), "plan": await self.planned(), "approved_plan": await self.planned()}
         journal = Journal(node="prod", experiment=EXPERIMENT, status="completed", start=self.world.now)
@@ -115,8 +115,8 @@ class Stand:
             run = Run(id="r1", experiment="trial", phase="ended", journal=journal)
             RUNS.put(connection, Place(environment=PROD, tenant=OWNER), "r1", run, at=self.world.now)
         self.things |= {
-            "effect": key, "operation": effect["receipt"]["operation"], "principal": "person:dora",
-            "source": "source:acme", "experiment": "trial", "pack": packs[0]["name"], "point": points[0]["id"],
+            "effect": key, "operation": effect["receipt"]["operation"], "principal": f"dora@{OWNER}",
+            "source": f"feed@{OWNER}", "experiment": "trial", "pack": packs[0]["name"], "point": points[0]["id"],
             "freeze": (await self.say("POST", "/v1/freezes", OWNER, body=freeze)).json()["id"],
             "subscription": (await self.say("POST", "/v1/subscriptions", OWNER, body=hook)).json()["id"],
         }  # fmt: skip

@@ -96,13 +96,15 @@ CASES = (
     Case("get /v1/principals", "/v1/principals", change=False),
     Case("get /v1/principals/me", "/v1/principals/me", change=False),
     Case(
-        "post /v1/principals", "/v1/principals", body={"id": "eve", "kind": "person", "name": "Eve", "grants": [ROLE]}
+        "post /v1/principals",
+        "/v1/principals",
+        body={"id": "eve@acme", "kind": "person", "name": "Eve", "grants": [ROLE]},
     ),
     Case("put /v1/principals/{principal}/grants", "/v1/principals/{thing}/grants", PEOPLE, {"grants": []}),
     Case("post /v1/principals/{principal}/tokens", "/v1/principals/{thing}/tokens", PEOPLE),
     Case("delete /v1/principals/{principal}", "/v1/principals/{thing}", PEOPLE),
     Case("get /v1/sources", "/v1/sources", change=False),
-    Case("post /v1/sources", "/v1/sources", body={"id": "probe", "source": "urn:p", "tenants": ["{tenant}"]}),
+    Case("post /v1/sources", "/v1/sources", body={"id": "probe@acme", "source": "urn:p", "tenants": ["{tenant}"]}),
     Case("delete /v1/sources/{source}", "/v1/sources/{thing}", ("sensor", "foreign-sensor", "missing")),
     Case("get /v1/audit/verify", "/v1/audit/verify?tenant={tenant}", change=False),
     Case("get /v1/lessons", "/v1/lessons", change=False),
@@ -248,7 +250,7 @@ async def test_a_tenants_administrator_hands_out_nothing_beyond_the_tenant() -> 
             [{"role": "viewer", "tenant": "platform"}],
             [{"role": "viewer", "tenant": "acme"}, {"role": "admin", "tenant": "globex"}],
         ):
-            new = {"id": "eve", "kind": "person", "name": "Eve", "grants": grants}
+            new = {"id": "eve@acme", "kind": "person", "name": "Eve", "grants": grants}
             assert (await client.post("/v1/principals", json=new)).status_code == 403
             assert (await client.put("/v1/principals/guest/grants", json={"grants": grants})).status_code == 403
     assert world.calls == []
@@ -273,13 +275,13 @@ async def test_an_administrator_of_one_environment_gives_roles_there_only() -> N
     async with client_of(app_over(world), "staging-only") as client:
         for environment, status in (("staging", 201), ("prod", 403), ("*", 403)):
             grant = {"role": "viewer", "tenant": "acme", "environment": environment}
-            new = {"id": "eve", "kind": "person", "name": "Eve", "grants": [grant]}
+            new = {"id": "eve@acme", "kind": "person", "name": "Eve", "grants": [grant]}
             assert (await client.post("/v1/principals", json=new)).status_code == status
 
 
 async def test_an_agent_is_not_created_with_an_approving_role() -> None:
     world = World(leaky=False)
-    new = {"id": "x", "kind": "agent", "name": "x", "grants": [{"role": "approver", "tenant": "acme"}]}
+    new = {"id": "x@acme", "kind": "agent", "name": "x", "grants": [{"role": "approver", "tenant": "acme"}]}
     async with client_of(app_over(world), "dana") as client:
         assert (await client.post("/v1/principals", json=new)).status_code == 422
     assert world.calls == []

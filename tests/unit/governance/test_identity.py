@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from sqlalchemy import select
 
-from domain.errors import Conflict, Invalid, NotFound, Unauthenticated
+from domain.errors import Broken, Conflict, Invalid, NotFound, Unauthenticated
 from domain.ids import PLATFORM
 from domain.principals import EventSourceKey, Principal, RoleGrant
 from governance.audit import AuditLog
@@ -74,6 +74,54 @@ def test_our_own_agents_do_not_stand_in_for_the_first_administrator(store: Princ
     store.ensure(Principal(id="sre", kind="agent", name="sre"))
     assert store.bootstrap() is not None
     assert store.tokens_of("sre") == ()
+
+
+@pytest.mark.parametrize("kind", ["person", "service"])
+def test_nobody_is_taken_for_a_worker_by_its_name_alone(store: Principals, database: Database, kind: str) -> None:
+    planted = Principal(id="worker:cost", kind=kind, name="w", grants=(RoleGrant(role="proposer", tenant="acme"),))
+    with database.begin() as connection:
+        store._insert_once(connection, planted)
+    with pytest.raises(Broken, match="worker:cost") as error:
+        store.ensure(planted.model_copy(update={"kind": "agent"}))
+    assert error.value.reason == "identity_planted"
+
+
+def test_a_worker_who_holds_a_token_is_not_ours(store: Principals) -> None:
+    worker = Principal(id="worker:cost", kind="agent", name="w")
+    store.ensure(worker)
+    store.ensure(worker)
+    store.issue(worker.id, by=FIRST)
+    with pytest.raises(Broken, match="token"):
+        store.ensure(worker)
+
+
+def test_a_worker_with_other_roles_than_its_own_is_not_ours(store: Principals) -> None:
+    worker = Principal(id="worker:cost", kind="agent", name="w", grants=(RoleGrant(role="proposer", tenant="*"),))
+    store.ensure(worker)
+    store.set_grants(worker.id, [], by=FIRST)
+    store.ensure(worker)
+    store.set_grants(worker.id, [RoleGrant(role="ingest", tenant="acme")], by=FIRST)
+    with pytest.raises(Broken, match="roles"):
+        store.ensure(worker)
+
+
+@pytest.mark.parametrize("name", ["agent:sre", "Worker:cost", "service:x", "source:y", "policy", "Clock", "file"])
+def test_names_of_the_platform_are_given_to_nobody(store: Principals, name: str) -> None:
+    with pytest.raises(Invalid, match="reserved"):
+        store.add(DANA.model_copy(update={"id": name}), by=FIRST)
+    with pytest.raises(Invalid, match="reserved"):
+        store.add_source(SENSOR.model_copy(update={"id": name}), by=FIRST)
+
+
+def test_a_source_is_not_raised_by_declaring_it_again(store: Principals) -> None:
+    token = store.add_source(SENSOR, by=FIRST).token
+    raised = SENSOR.model_copy(update={"trust": "platform", "source": "*"})
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            store.add_source(raised, by=FIRST)
+        assert [row.trust for row in store.sources()] in ([SENSOR.trust], [])
+        store.disable(SENSOR.id, by=FIRST) if store.sources() else None
+    assert refused(store, token)
 
 
 def test_a_principal_comes_back_as_it_was_stored(store: Principals) -> None:

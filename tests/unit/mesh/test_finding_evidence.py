@@ -48,5 +48,8 @@ async def test_another_tenants_finding_is_no_evidence(simulated):
 async def test_a_sender_from_outside_cannot_vouch(simulated):
     mesh = simulated.mesh
     outside = EventSourceKey(id=PrincipalId("key"), source="/runtime/workers", tenants=(ACME,), trust="untrusted")
-    assert mesh.log.accept(outside, [raised(simulated.clock.now())]).accepted == 1
+    assert mesh.log.accept(outside, [raised(simulated.clock.now())]).accepted == 0
+    elsewhere = outside.model_copy(update={"source": "/monitor"})
+    told = raised(simulated.clock.now()).model_copy(update={"source": "/monitor"})
+    assert mesh.log.accept(elsewhere, [told]).accepted == 1
     assert mesh.cases.found_at(ACME, [FINDING]) is None
