@@ -142,7 +142,7 @@ def test_what_a_person_uploads_is_untrusted(front: Desk, client: TestClient) -> 
 
 
 def test_what_a_person_uploads_does_not_take_an_id_of_the_platforms(front: Desk, client: TestClient) -> None:
-    assert post(client, wire(degraded()), token="person").status_code == 422
+    assert post(client, wire(degraded()), token="person").status_code == 403
     assert post(client, wire(degraded())).status_code == 202
     assert [event.trust for _, event in front.log.since(0, "*")] == ["platform"]
 

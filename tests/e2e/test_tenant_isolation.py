@@ -76,7 +76,8 @@ CROSSED: tuple[Crossed, ...] = (
     Crossed("POST /v1/principals/{principal}/tokens", "principal", "nobody@acme-retail"),
     Crossed("DELETE /v1/principals/{principal}", "principal", "nobody@acme-retail"),
     Crossed(
-        "POST /v1/sources", "tenant", "nobody-inc", body={"id": "feed-2@acme-retail", "source": "/x", "tenants": ["{thing}"]},
+        "POST /v1/sources", "tenant", "nobody-inc",
+        body={"id": "feed-2@acme-retail", "source": "/x", "tenants": ["{thing}"]},
     ),
     Crossed("DELETE /v1/sources/{source}", "source", "nobody@acme-retail"),
     Crossed("GET /v1/audit/verify", "tenant", "nobody-inc", query="tenant={thing}"),

@@ -9,8 +9,8 @@ SOURCE = {"id": "feed@acme", "source": "urn:acme:feed", "tenants": ["acme"]}
 PERSON = {"id": "eve@acme", "kind": "person", "name": "Eve", "grants": [{"role": "viewer", "tenant": "acme"}]}
 RESERVED_SOURCES = (
     "*", "/", "//", "/runtime", "/runtime/", "/runtime/eu", "//runtime", "/./runtime", "/x/../runtime", "/RunTime",
-    "runtime", "/%72untime", "/%2572untime", "/runtime\u200b", "/runt\u0456me", "/\uff52untime", " /runtime", "\\runtime", 
-    "/runtime?x",
+    "runtime", "/%72untime", "/%2572untime", "/runtime\u200b", "/runt\u0456me", "/\uff52untime",
+    " /runtime", "\\runtime", "/runtime?x",
     "opsmesh", "opsmesh:core", "urn:*",
 )  # fmt: skip
 RESERVED_IDS = (
