@@ -29,7 +29,7 @@ def cost_show(
 
 @group.command("ingest")
 def cost_ingest(
-    files: Annotated[list[Path], typer.Argument(help="FOCUS, AWS CUR 2.0 or Azure cost details as CSV, oldest first.")],
+    files: Annotated[list[Path], typer.Argument(help="FOCUS, AWS CUR 2.0 or Azure cost details, CSV or Parquet.")],
     *,
     environment: Annotated[str, typer.Option(help="Environment they are bills of.")],
     as_json: JsonFlag = False,
@@ -40,7 +40,7 @@ def cost_ingest(
 
 @group.command("allocate")
 def cost_allocate(
-    files: Annotated[list[Path], typer.Argument(help="FOCUS, AWS CUR 2.0 or Azure cost details as CSV, oldest first.")],
+    files: Annotated[list[Path], typer.Argument(help="FOCUS, AWS CUR 2.0 or Azure cost details, CSV or Parquet.")],
     *,
     by: Annotated[Literal["tenant", "environment", "service"], typer.Option(help="Who bears it.")] = "tenant",
     tag: Annotated[str | None, typer.Option(help="Tag that names them; its name is as --by without this.")] = None,

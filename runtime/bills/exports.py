@@ -23,10 +23,11 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One sender's file: the columns it must have, how names are compared, and its mapping."""
+    """One sender's file: the columns it must have and those it is read for, how names are compared, and its mapping."""
 
     name: str
     needs: tuple[str, ...]
+    reads: tuple[str, ...]
     folded: bool
     focus: Callable[[Row], Mapping[str, object]]
 
@@ -146,10 +147,17 @@ def _text(day: datetime) -> str:
 
 
 EXPORTS: Final = (
-    Export("FOCUS 1.x", REQUIRED, folded=False, focus=_focus),
+    Export("FOCUS 1.x", REQUIRED, COLUMNS, folded=False, focus=_focus),
     Export(
         "AWS CUR 2.0",
         (*(column.theirs for column in AWS_COLUMNS[:7]), "line_item_line_item_type"),
+        (
+            *(column.theirs for column in AWS_COLUMNS),
+            "line_item_line_item_type",
+            "line_item_usage_type",
+            "line_item_operation",
+            "resource_tags",
+        ),
         folded=False,
         focus=_aws,
     ),
@@ -162,6 +170,14 @@ EXPORTS: Final = (
             "costinbillingcurrency",
             "date",
             "chargetype",
+        ),
+        (
+            *(column.theirs for column in AZURE_COLUMNS),
+            "billingperiodstartdate",
+            "billingperiodenddate",
+            "date",
+            "chargetype",
+            "meterid",
         ),
         folded=True,
         focus=_azure,

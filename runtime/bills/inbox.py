@@ -5,36 +5,40 @@ and files are read in the order they came.
 """
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from domain.errors import Invalid
+from runtime.bills.parquet import is_parquet
 from runtime.bills.reading import Quarantined, charges
 from runtime.bills.records import CostRecord
 
 FOLDER = "bills"
+SUFFIXES = (".csv", ".parquet")
 
 
 def deliver(file: Path, home: Path, environment: str) -> Path:
     """Put a file into the inbox below `home` in one step; return where it lies. The same content lies there once."""
     folder = _folder(home, environment)
     folder.mkdir(parents=True, exist_ok=True)
-    content = file.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
+    with file.open("rb") as stream:
+        suffix = SUFFIXES[is_parquet(stream)]
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     held = waiting(home, environment)
     known = [path for path in held if path.stem.endswith(digest)]
     if known:
         return known[0]
-    target = folder / f"{len(held):06}-{digest}.csv"
+    target = folder / f"{len(held):06}-{digest}{suffix}"
     unfinished = target.with_suffix(".part")
-    unfinished.write_bytes(content)
+    shutil.copyfile(file, unfinished)
     unfinished.rename(target)
     return target
 
 
 def waiting(home: Path, environment: str) -> Sequence[Path]:
     """Return the files delivered for an environment, in the order they came."""
-    return sorted(_folder(home, environment).glob("*.csv"))
+    return sorted(path for path in _folder(home, environment).glob("*-*") if path.suffix in SUFFIXES)
 
 
 def records(file: Path) -> list[CostRecord]:

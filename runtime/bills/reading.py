@@ -1,7 +1,7 @@
-"""Reads the lines of one cost export. A bad line is quarantined with its number and reason; the others count.
+"""Reads the lines of one cost export, CSV or Parquet. A bad line is quarantined with its number and reason.
 
-One line is one charge: an open quote damages its own line and no other. Lines and files are bounded, so a hostile file
-costs bounded memory.
+One line, or row, is one charge: an open quote damages its own line and no other. Lines and files are bounded, so a
+hostile file costs bounded memory.
 """
 
 import csv
@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from domain.base import Frozen
 from domain.errors import Invalid
-from runtime.bills.exports import Export, recognised
+from runtime.bills import parquet
+from runtime.bills.exports import EXPORTS, Export, recognised
 from runtime.bills.records import CostRecord
 
 LINE_BYTES: Final = 65_536
@@ -23,7 +24,7 @@ FILE_LINES: Final = 1_000_000
 
 
 class Line(Frozen):
-    """Where a line stands; the header is line 1."""
+    """Where a line, or a row of a table, stands; the header is line 1."""
 
     file: str
     number: int
@@ -37,8 +38,11 @@ class Quarantined(Frozen):
 
 
 def charges(stream: BinaryIO, file: str) -> Iterator[tuple[Line, CostRecord] | Quarantined]:
-    """Yield every line's charge or why there is none. Raises Invalid for a header we do not know or too many lines."""
-    numbered = _lines(stream)
+    """Yield every line's charge or why there is none. `stream` can be rewound.
+
+    Raises Invalid for columns we do not know, a Parquet file that cannot be read, or too many lines.
+    """
+    numbered = _rows(stream, file) if parquet.is_parquet(stream) else _lines(stream)
     header, export = _header(next(numbered, (1, b""))[1], file)
     for number, raw in numbered:
         if number > FILE_LINES:
@@ -49,6 +53,16 @@ def charges(stream: BinaryIO, file: str) -> Iterator[tuple[Line, CostRecord] | Q
                 yield line, _charge(export, header, fields)
         except Invalid as refused:
             yield Quarantined(line=line, reason=str(refused))
+
+
+def _rows(stream: BinaryIO, file: str) -> Iterator[tuple[int, list[str] | None]]:
+    """Yield numbered rows of a Parquet file, its column names first; None for one that is longer than a line may be."""
+    wanted = sorted({name for export in EXPORTS for name in export.reads})
+    try:
+        for number, texts in enumerate(parquet.rows(stream, wanted, FILE_LINES), start=1):
+            yield number, texts if sum(map(len, texts)) <= LINE_BYTES else None
+    except Invalid as error:
+        raise Invalid(f"{file}: {error}", reason=error.reason) from error
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -64,9 +78,9 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         yield number, None
 
 
-def _header(raw: bytes | None, file: str) -> tuple[list[str], Export]:
+def _header(raw: bytes | list[str] | None, file: str) -> tuple[list[str], Export]:
     try:
-        names = _fields(raw.removeprefix(b"\xef\xbb\xbf") if raw else raw)
+        names = _fields(raw.removeprefix(b"\xef\xbb\xbf") if isinstance(raw, bytes) else raw)
         export = recognised(names)
     except Invalid as error:
         raise Invalid(f"{file}, line 1: {error}", reason=error.reason) from error
@@ -76,10 +90,12 @@ def _header(raw: bytes | None, file: str) -> tuple[list[str], Export]:
     return header, export
 
 
-def _fields(raw: bytes | None) -> list[str]:
-    """Split one line; empty for an empty line."""
+def _fields(raw: bytes | list[str] | None) -> list[str]:
+    """Split one line, if it is not split yet; empty for an empty line."""
     if raw is None:
         raise Invalid(f"longer than {LINE_BYTES} bytes", reason="line_too_long")
+    if not isinstance(raw, bytes):
+        return raw
     try:
         return next(csv.reader([raw.decode().rstrip("\r\n")], strict=True), list[str]())
     except UnicodeDecodeError as error:

@@ -38,6 +38,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "langgraph": ("agents",),
     "openai": ("agents", "grounding"),
     "cedarpy": ("governance",),
+    "arro3": ("runtime",),
     "cryptography": ("governance", "storage", "runtime"),
     "jwt": ("governance", "runtime"),
     "rfc8785": ("domain", "governance"),
