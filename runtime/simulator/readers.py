@@ -73,7 +73,7 @@ def series_window(
             MetricSeries(
                 evidence=EvidenceId(f"metric:{entity}:{metric}:{first:%Y%m%dT%H%M%S}"), entity=entity, metric=metric,
                 kind=kind, statistic=statistic, unit=unit, start=first, step_s=per * world.spec.step_s,
-                values=tuple(np.round(points, 6).tolist()),
+                values=tuple(map(float, np.round(points, 6))),
             )
         )  # fmt: skip
 
