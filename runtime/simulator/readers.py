@@ -68,12 +68,12 @@ def series_window(
     def add(entity: str, row: tuple[str, SignalKind, str, str], values: Floats) -> None:
         metric, kind, unit, statistic = row
         grid = values.reshape(-1, per)
-        points: Floats = np.round(grid.sum(axis=1) if statistic == "sum" else grid.mean(axis=1), 6)
+        points: Floats = grid.sum(axis=1) if statistic == "sum" else grid.mean(axis=1)
         found.append(
             MetricSeries(
                 evidence=EvidenceId(f"metric:{entity}:{metric}:{first:%Y%m%dT%H%M%S}"), entity=entity, metric=metric,
                 kind=kind, statistic=statistic, unit=unit, start=first, step_s=per * world.spec.step_s,
-                values=tuple(map(float, points)),
+                values=tuple(points.round(6).tolist()),
             )
         )  # fmt: skip
 
