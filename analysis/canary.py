@@ -25,6 +25,8 @@ DOUBT = 0.01
 TAIL = 0.95
 # How many times wider the middle half may lie, on the log scale, before that matters to anybody.
 WIDER = 1.25
+# Versions that are compared one after the other differ by the hour as well: twice as much does not matter.
+ONE_AFTER_THE_OTHER = 2.0
 # The normal approximation of a rank sum is within a few per cent at its tail from about this size (Lehmann, 1975).
 MIN_SAMPLES = 30
 # A version that withholds more than half of what it should measure is not measured.

@@ -8,10 +8,12 @@ from cli import render
 from cli.answers import PACKS, PACKS_INSTALLED, pick
 from cli.calls import call
 from domain.errors import Invalid
-from domain.packs import PackAnswer, PackCommand, PackPlanAnswer, PacksAnswer
+from domain.ids import PLATFORM
+from domain.packs import PackAnswer, PackCommand, PackPlanAnswer, PacksAnswer, RolloutAnswer
+from domain.runtime_api import PreviewAnswer
 
 WAITING = 3
-"""Exit code where the rest waits for the canary."""
+"""Exit code while a rollout is under way or waits for approval."""
 _OVER = frozenset({"DENIED", "REJECTED", "EXPIRED", "LAPSED", "CANCELLED", "SUPERSEDED", "FAILED", "INCONCLUSIVE",
                    "UNDONE", "UNDO_FAILED", "REGRESSED", "UNDOING"})  # fmt: skip
 
@@ -70,39 +72,79 @@ def change(  # the fields of one request
 
 
 def upgrade_by_canary(  # the fields of one request
-    arguments: Mapping[str, JsonValue], canary: str, others: Sequence[str], environment: str, *, as_json: bool
-) -> int:
-    """Upgrade one tenant, and the others once its command has succeeded; call it again to go on. Exit 3 while waiting.
+    arguments: Mapping[str, JsonValue], canary: str, others: Sequence[str], environment: str,
+    *, bake_s: int, dry_run: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Propose one rollout that the server runs, or show how the one that was proposed goes: call it again to see.
 
-    Raises Invalid where the canary's command ended otherwise.
+    Exit 0 when everybody who was not held has it, 1 when it was taken back or ended otherwise, 3 until then.
     """
-    if not arguments.get("version"):
-        raise Invalid("name the version: several tenants get the same one", reason="usage")
-    rows = call("GET", "/v1/commands")
-    now = standing(rows if isinstance(rows, list) else [], arguments, canary, environment)
-    if now in _OVER:
-        raise Invalid(f"the canary's upgrade ended as {now}: the others stay as they are", reason="canary_failed")
-    due = [canary] if now is None else [t for t in others if now == "SUCCEEDED"]
-    known = rows if isinstance(rows, list) else []
-    started = [t for t in due if t == canary or standing(known, arguments, t, environment) is None]
-    views: list[JsonValue] = [_propose("pack.upgrade", arguments, tenant, environment) for tenant in started]
+    if not arguments.get("version") or arguments.get("parameters"):
+        raise Invalid("several tenants get the same version, named, each with its own parameters", reason="usage")
+    wanted: dict[str, JsonValue] = {
+        "pack": arguments["pack"], "version": arguments["version"],
+        "tenants": list[JsonValue]([canary, *others]), "bake_s": bake_s,
+    }  # fmt: skip
+    if dry_run:
+        _previewed(wanted, environment, as_json=as_json)
+        return 0
+    state = standing(call("GET", "/v1/commands"), wanted, environment)
+    if state is None:
+        state = pick(_propose("pack.upgrade", wanted, PLATFORM, environment), "record.state")
+    found = _rollout(wanted, environment)
     if as_json:
-        render.as_json({"canary": canary, "state": now, "proposed": list[JsonValue](started), "commands": views})
+        rollout = None if found is None else found.model_dump(mode="json")
+        render.as_json({"state": state, "rollout": rollout})
     else:
-        render.console.print(f"canary {canary}: {now or 'proposed'}; proposed now: {', '.join(started) or 'none'}")
-    return 0 if now == "SUCCEEDED" else WAITING
+        for line in shown(found, state):
+            render.console.print(line, markup=False)
+    if found is not None and found.phase != "running":
+        return 0 if found.phase == "done" else 1
+    return 1 if state in _OVER else WAITING
 
 
-def standing(
-    rows: Sequence[JsonValue], arguments: Mapping[str, JsonValue], tenant: str, environment: str
-) -> str | None:
-    """Return the state of a tenant's newest command for exactly this upgrade, None where there is none."""
-    wanted = (tenant, environment, "pack.upgrade", str(arguments["pack"]), str(arguments["version"]))
-    fields = ("tenant", "environment", "kind", "arguments.pack", "arguments.version")
-    for row in rows:
-        if tuple(pick(row, f"command.{field}") for field in fields) == wanted:
+def standing(rows: JsonValue, wanted: Mapping[str, JsonValue], environment: str) -> str | None:
+    """Return the state of the newest command for exactly this rollout, None where there is none."""
+    fields = ("environment", "kind", "arguments.pack", "arguments.version", "arguments.tenants")
+    sought = (environment, "pack.upgrade", wanted["pack"], wanted["version"], str(wanted["tenants"]))
+    for row in rows if isinstance(rows, list) else []:
+        if tuple(pick(row, f"command.{field}") for field in fields) == sought:
             return pick(row, "state")
     return None
+
+
+def shown(rollout: RolloutAnswer | None, state: str) -> list[str]:
+    """Return a rollout as lines."""
+    if rollout is None:
+        return [f"command: {state}; nothing has begun"]
+    lines = [f"{rollout.pack} {rollout.version}: {rollout.phase} {rollout.detail}".rstrip()]
+    return lines + [f"  {p.tenant}: {p.phase}, had {p.former or 'none'}. {p.detail}".rstrip() for p in rollout.parts]
+
+
+def _rollout(wanted: Mapping[str, JsonValue], environment: str) -> RolloutAnswer | None:
+    """The newest rollout of this version from this canary."""
+    answer = call(
+        "GET", f"/runtime/environments/{environment}/packs/rollouts", headers={"Opsmesh-Tenant": PLATFORM}
+    )  # fmt: skip
+    for row in answer if isinstance(answer, list) else []:
+        found = RolloutAnswer.model_validate(row)
+        sought = (wanted["pack"], wanted["version"], wanted["tenants"])
+        if (found.pack, found.version, [part.tenant for part in found.parts]) == sought:
+            return found
+    return None
+
+
+def _previewed(wanted: Mapping[str, JsonValue], environment: str, *, as_json: bool) -> None:
+    body: JsonValue = {"kind": "pack.upgrade", "arguments": dict(wanted)}
+    answer = call(
+        "POST", f"/runtime/environments/{environment}/operations?dryRun=true", body=body,
+        headers={"Opsmesh-Tenant": PLATFORM},
+    )  # fmt: skip
+    if as_json:
+        render.as_json(answer)
+        return
+    for c in PreviewAnswer.model_validate(answer).changes:
+        render.console.print(f"  {c.operation} {c.address} {c.path}: {c.before} -> {c.after}", markup=False)
 
 
 def told(plan: PackPlanAnswer) -> list[str]:

@@ -239,6 +239,15 @@ class PackChange(Frozen):
     )
 
 
+class PackUpgrade(PackChange):
+    """Upgrade it for the tenant itself or, asked by the platform, for several: back for all where one fares worse."""
+
+    tenants: tuple[Slug, ...] = Field(default=(), max_length=100)
+    """The canary first, then the others one by one; each keeps its own parameters. Empty means the tenant itself."""
+    bake_s: int = Field(default=900, ge=300, le=7200)
+    """How long each of several is watched before the next. Shorter ones hold too few samples to judge."""
+
+
 class PolicyActivate(Frozen):
     """Make another policy set the active one."""
 

@@ -151,7 +151,7 @@ _ROWS: tuple[CommandSpec, ...] = (
     CommandSpec("secret.rotate", a.SecretRotate, ("certificate_rotation", "person"), "secret", "one_way"),
     CommandSpec("issuer.distrust", a.IssuerDistrust, ("person",), "issuer", "one_way", "high"),
     CommandSpec("pack.install", a.PackChange, ("marketplace", "person"), "pack", "inverse"),
-    CommandSpec("pack.upgrade", a.PackChange, ("marketplace", "person"), "pack", "inverse"),
+    CommandSpec("pack.upgrade", a.PackUpgrade, ("marketplace", "person"), "pack", "inverse"),
     CommandSpec("pack.uninstall", a.PackChange, ("marketplace", "person"), "pack", "inverse"),
     CommandSpec("policy.activate", a.PolicyActivate, ("person",), "policy", "inverse", "high"),
     CommandSpec("autonomy.change", a.AutonomyChange, ("person",), "autonomy", "inverse", "high"),

@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from domain.arguments import PackChange
-from domain.base import Digest, Frozen, Slug
+from domain.base import Digest, Frozen, Slug, UtcDatetime
 from domain.changes import Patch, ResourceChange
 from domain.desired import PackField
-from domain.ids import EnvironmentId
+from domain.ids import EnvironmentId, TenantId
 
 PackKind = Literal["topology_blueprint", "scaling_policy", "health_drift_policy", "add_on"]
 PackCommand = Literal["pack.install", "pack.upgrade", "pack.uninstall"]
@@ -59,6 +59,35 @@ class PackAnswer(Frozen):
     rules: tuple[dict[str, JsonValue], ...]
     readme: str
     versions: tuple[str, ...]
+
+
+RolloutPhase = Literal["running", "done", "rolled_back"]
+PartPhase = Literal["waiting", "held", "baking", "upgraded", "rolled_back"]
+"""Held: not touched, because the tenant does not trust the pack, its binding forbids it, or there is nothing to do."""
+
+
+class RolloutPart(Frozen):
+    """How far a rollout is with one tenant."""
+
+    tenant: TenantId
+    phase: PartPhase = "waiting"
+    former: Slug = ""
+    """The version it had."""
+    since: UtcDatetime | None = None
+    """When this phase began; of a bake, when the target held the new version."""
+    detail: str = ""
+
+
+class RolloutAnswer(Frozen):
+    """One rollout: the canary's part first; a tenant sees its own part only."""
+
+    operation: str
+    pack: Slug
+    version: Slug
+    bake_s: int
+    phase: RolloutPhase
+    detail: str
+    parts: tuple[RolloutPart, ...]
 
 
 class PackPlanBody(Frozen):

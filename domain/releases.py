@@ -13,14 +13,19 @@ stopped where nobody can tell: the split did not hold, or nothing was measured."
 ENDED: frozenset[Phase] = frozenset({"promoted", "rolled_back", "stopped", "undone"})
 
 
-class VersionReading(Frozen):
-    """What was measured of one version in a window; samples are drawn from what it served, in no order."""
+class ServiceReading(Frozen):
+    """What was measured of a service in a window; samples are drawn from what it served, in no order."""
 
-    version: Slug
     requests: int = Field(ge=0)
     failed: int = Field(ge=0)
     latency_ms: tuple[float, ...] = ()
     """Of sampled requests."""
+
+
+class VersionReading(ServiceReading):
+    """The same of one version of it."""
+
+    version: Slug
     memory_mib: tuple[float, ...] = ()
     """Of sampled replicas, per scrape."""
     cpu_ms: tuple[float, ...] = ()

@@ -25,10 +25,11 @@ OPERATION_KINDS: tuple[CommandKind, ...] = (
     "certificate.rotate",
     "secret.rotate",
     "issuer.distrust",
+    "pack.upgrade",
     "operation.cancel",
     "ticket.open",
 )
-"""Kinds that leave no desired state behind: recorded operations. All other kinds are patches."""
+"""Kinds that are recorded operations; all other kinds are patches. A pack.upgrade is one for several tenants only."""
 
 
 class PatchBody(Frozen):

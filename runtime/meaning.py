@@ -161,6 +161,7 @@ _TARGETS: dict[CommandKind, tuple[EntityKind, str]] = {
     "certificate.rotate": ("certificate", "certificate"),
     "secret.rotate": ("secret", "secret"),
     "issuer.distrust": ("issuer", "issuer"),
+    "pack.upgrade": ("pack", "pack"),
     "operation.cancel": ("operation", "operation"),
 }
 """Which argument of an operation names what it is done to."""

@@ -17,7 +17,7 @@ from domain.ids import EnvironmentId, EventKey, TenantId
 from domain.plans import PlanWindow
 from domain.ports import SpanReader, TelemetryReader
 from domain.principals import EventSourceKey, Principal
-from domain.releases import VersionReading
+from domain.releases import ServiceReading, VersionReading
 from domain.runtime_api import OperationRecord, Progress
 from domain.topology import Topology
 from runtime.meaning import Meaning
@@ -150,6 +150,10 @@ class TrafficPlane(Protocol):
         self, environment: EnvironmentId, service: str, start: datetime, end: datetime
     ) -> tuple[VersionReading, ...]:
         """Return what each version of a service did over [start, end), while it had a second one. NotFound as usual."""
+        ...
+
+    async def served(self, environment: EnvironmentId, service: str, start: datetime, end: datetime) -> ServiceReading:
+        """Return what a service did as a whole over [start, end), whichever versions it had. NotFound as usual."""
         ...
 
 

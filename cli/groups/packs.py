@@ -9,7 +9,6 @@ from pydantic import JsonValue
 from cli import packs, render, verbs
 from cli.answers import PACK_KEYS
 from cli.options import JsonFlag
-from domain.errors import Invalid
 
 group = typer.Typer(help="Signed packs: blueprints, policies, add-ons.", no_args_is_help=True)
 Pack = Annotated[str, typer.Argument(help="Name of the pack.")]
@@ -83,17 +82,20 @@ def packs_upgrade(
     tenant: Annotated[list[str], typer.Option(help="Tenant; of several the first is the canary.")],
     environment: Environment = "prod",
     version: Version = None,
+    bake: Annotated[int, typer.Option(help="Seconds each of several tenants is watched before the next.")] = 900,
     dry_run: Preview = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Upgrade. Of several tenants the first is the canary: call again once it succeeded for the others (exit 3)."""
+    """Upgrade. Of several tenants the first is the canary of one rollout; call again to see how it goes (exit 3)."""
     arguments = _arguments(pack, version, context.args)
     if len(tenant) == 1:
         packs.change("pack.upgrade", arguments, tenant[0], environment, dry_run=dry_run, as_json=as_json)
-    elif dry_run:
-        raise Invalid("preview one tenant at a time", reason="usage")
     else:
-        raise typer.Exit(packs.upgrade_by_canary(arguments, tenant[0], tenant[1:], environment, as_json=as_json))
+        raise typer.Exit(
+            packs.upgrade_by_canary(
+                arguments, tenant[0], tenant[1:], environment, bake_s=bake, dry_run=dry_run, as_json=as_json
+            )
+        )
 
 
 @group.command("uninstall")

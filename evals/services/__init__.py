@@ -1,7 +1,18 @@
 """Cases of the runtime's services and workers, one file per service. A new file is one line here."""
 
 from evals.service_cases import Case
-from evals.services import backup, carbon, certificates, chaos, compliance, cost, packs, recovery, traffic
+from evals.services import (
+    backup,
+    carbon,
+    certificates,
+    chaos,
+    compliance,
+    cost,
+    packs,
+    packs_rollout,
+    recovery,
+    traffic,
+)
 
 CASES: tuple[Case, ...] = (
     *backup.CASES,
@@ -11,6 +22,7 @@ CASES: tuple[Case, ...] = (
     *compliance.CASES,
     *cost.CASES,
     *packs.CASES,
+    *packs_rollout.CASES,
     *recovery.CASES,
     *traffic.CASES,
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from domain.ids import EnvironmentId
 from domain.policies import ReleasePolicy, TrafficStep
-from domain.releases import VersionReading
+from domain.releases import ServiceReading, VersionReading
 from evals.service_cases import Case, Check, Measured
 from evals.services.traffic_place import CANDIDATE, TrafficPlace, over, traffic_place
 from runtime.ports import TrafficPlane
@@ -51,6 +51,10 @@ class Alike:
             )
             for r in read
         )
+
+    async def served(self, environment: EnvironmentId, service: str, start: datetime, end: datetime) -> ServiceReading:
+        """Return what is measured of the whole service, as it is."""
+        return await self._held.served(environment, service, start, end)
 
 
 async def _released(

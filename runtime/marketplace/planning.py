@@ -6,7 +6,7 @@ somebody changed since is theirs: neither an upgrade nor taking the pack off tou
 
 from collections.abc import Mapping
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from domain.base import Frozen
 from domain.changes import Patch, PatchPath
@@ -75,9 +75,12 @@ def _written(
     """Render against the state as it would be without the pack, then say only what differs from now."""
     document: JsonValue = setting.state.model_dump(mode="json")
     kept = {path for path, field in held.items() if read_path(document, path) != field.value}
-    without = _without(setting, {path: f.before for path, f in held.items() if path not in kept})
-    wanted = {p: v for p, v in rendered(pack.content, values, without).items() if p not in kept}
-    _check_free(wanted, setting.state, tenant, pack.manifest.name)
+    without = _with(setting, {path: f.before for path, f in held.items() if path not in kept})
+    asked = {p: v for p, v in rendered(pack.content, values, without).items() if p not in kept}
+    _check_free(asked, setting.state, tenant, pack.manifest.name)
+    # as the document will hold it, defaults and all: by this is told later whether it is still ours
+    then: JsonValue = _with(without, asked).state.model_dump(mode="json")
+    wanted = {path: read_path(then, path) for path in asked}
     base: JsonValue = without.state.model_dump(mode="json")
     fields = tuple(
         PackField(path=path, value=value, before=read_path(base, path))
@@ -102,14 +105,20 @@ def _written(
     )
 
 
-def _without(setting: Setting, before: Wanted) -> Setting:
+def _with(setting: Setting, fields: Wanted) -> Setting:
+    """Return the setting with fields written. Raises Invalid where they do not fit it."""
     document = setting.state.model_dump(mode="json")
-    for (section, name, *keys), value in before.items():
+    for (section, name, *keys), value in fields.items():
         node = document[section][name]
         for key in keys[:-1]:
             node = node[key]
         node[keys[-1]] = value
-    return setting.model_copy(update={"state": EnvironmentState.model_validate(document)})
+    try:
+        return setting.model_copy(update={"state": EnvironmentState.model_validate(document)})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Invalid(f"the pack's values do not fit: {where}: {first['msg']}", reason="patch_invalid") from error
 
 
 def _check_free(wanted: Wanted, state: EnvironmentState, tenant: TenantId, name: str) -> None:

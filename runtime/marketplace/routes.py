@@ -9,15 +9,17 @@ from fastapi import APIRouter, Path
 from domain.base import Slug
 from domain.desired import DesiredState
 from domain.errors import NotFound
-from domain.ids import EnvironmentId, TenantId
-from domain.packs import InstalledPack, PackAnswer, PackPlanAnswer, PackPlanBody, PacksAnswer
+from domain.ids import PLATFORM, EnvironmentId, TenantId
+from domain.packs import InstalledPack, PackAnswer, PackPlanAnswer, PackPlanBody, PacksAnswer, RolloutAnswer
 from domain.principals import READING_ROLES
 from runtime import state
-from runtime.api.caller import Acting, MayWrite, Services, Who
+from runtime.api.caller import Acting, Here, MayWrite, Services, Who
 from runtime.marketplace.market import market_at
+from runtime.marketplace.rollouts import ROLLOUTS, shown
 from runtime.parts import RuntimeServices
 
 router = APIRouter(prefix="/runtime", tags=["marketplace"])
+ROLLOUTS_TOLD = 50
 
 
 @router.get("/packs")
@@ -57,6 +59,16 @@ async def plan(runtime: Services, here: MayWrite, body: PackPlanBody) -> PackPla
         desired = state.current(connection, here.environment)
     market = market_at(runtime.parts.home)
     return market.plan(body, here.tenant, here.view, desired, runtime.clock.now(), {})
+
+
+@router.get("/environments/{environment}/packs/rollouts")
+async def pack_rollouts(runtime: Services, here: Here) -> list[RolloutAnswer]:
+    """List rollouts, the newest first: a tenant those that concern it, and its own part of them only."""
+    tenants = None if here.tenant == PLATFORM else (here.tenant,)
+    with runtime.database.read() as connection:
+        found = sorted(ROLLOUTS.list(connection, here.environment), key=lambda d: d.id, reverse=True)
+    told = [shown(d.id, d.body, tenants) for d in found]
+    return [answer for answer in told if answer.parts][:ROLLOUTS_TOLD]
 
 
 def _documents(runtime: RuntimeServices, tenant: TenantId) -> list[tuple[EnvironmentId, DesiredState]]:

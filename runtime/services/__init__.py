@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from domain.command_kinds import CommandKind
+from runtime.marketplace import rolling
 from runtime.marketplace import routes as marketplace
 from runtime.parts import RuntimeParts
 from runtime.ports import Operator, Turn
@@ -39,6 +40,6 @@ SERVICES: tuple[ServiceRow, ...] = (
     ServiceRow("carbon", carbon.router),
     ServiceRow("certificates", certificates.router, certificates.operators),
     ServiceRow("chaos", chaos.router, chaos.operators, chaos.turn),
-    ServiceRow("marketplace", marketplace.router),
+    ServiceRow("marketplace", marketplace.router, rolling.operators),
     ServiceRow("recovery", recovery.router, recovery.operators),
 )

@@ -10,7 +10,7 @@ import numpy as np
 from domain.base import Slug
 from domain.errors import NotFound
 from domain.ids import EnvironmentId
-from domain.releases import VersionReading
+from domain.releases import ServiceReading, VersionReading
 from runtime.simulator.queueing import lognormal_shape
 from runtime.simulator.splits import Served
 from runtime.simulator.streams import stream
@@ -46,6 +46,30 @@ class SimulatedTraffic:
                 found[served.version].draw(served, rng, float(world.spec.step_s))
         return tuple(drawn.reading(version) for version, drawn in found.items())
 
+    async def served(self, environment: EnvironmentId, service: str, start: datetime, end: datetime) -> ServiceReading:
+        """Return what a service did over [start, end): nothing where it is none or the window is no longer kept."""
+        world, history = self._world, self._world.history
+        if environment != world.spec.environment:
+            raise NotFound("no such environment")
+        if all(s.id != service for s in world.layout.services):
+            return ServiceReading(requests=0, failed=0)
+        steps, columns = steps_between(world, start, end), world.layout.columns(service)
+        rates = history.truth("request_rate", steps, columns)
+        weights = rates / np.maximum(rates.sum(axis=1, keepdims=True), 1e-9)
+        failed, p50, p95 = (
+            (history.truth(channel, steps, columns) * weights).sum(axis=1)
+            for channel in ("error_share", "latency_p50_ms", "latency_p95_ms")
+        )
+        drawn = _Drawn()
+        for row, step in enumerate(steps.tolist()):
+            rng = stream(world.seed, f"requests-{service}-{step}")
+            requests = drawn.count(float(rates[row].sum()) * world.spec.step_s, float(failed[row]), rng)
+            # a log-normal through median and 95th percentile, 1.645 standard deviations apart
+            sigma = np.log(max(p95[row], p50[row], 1e-9) / max(p50[row], 1e-9)) / 1.645
+            traced = rng.standard_normal(min(requests, TRACED))
+            drawn.latency_ms += [float(v) for v in p50[row] * np.exp(sigma * traced)]
+        return ServiceReading(requests=drawn.requests, failed=drawn.failed, latency_ms=tuple(drawn.latency_ms))
+
 
 @dataclass(slots=True)
 class _Drawn:
@@ -55,11 +79,16 @@ class _Drawn:
     memory_mib: list[float] = field(default_factory=list[float])
     cpu_ms: list[float] = field(default_factory=list[float])
 
+    def count(self, expected: float, failing: float, rng: np.random.Generator) -> int:
+        """Count one step's requests and return how many they were."""
+        requests = int(rng.poisson(expected))
+        self.requests += requests
+        self.failed += int(rng.binomial(requests, min(max(failing, 0.0), 1.0)))
+        return requests
+
     def draw(self, served: Served, rng: np.random.Generator, step_s: float) -> None:
         """Add one step's requests and scrapes."""
-        requests = int(rng.poisson(served.rate * step_s))
-        self.requests += requests
-        self.failed += int(rng.binomial(requests, served.failed))
+        requests = self.count(served.rate * step_s, served.failed, rng)
         median, sigma = lognormal_shape(np.array(served.mean_s), np.array(served.variance_s2))
         traced = rng.standard_normal(min(requests, TRACED))
         self.latency_ms += [float(v) for v in 1000.0 * median * np.exp(sigma * traced)]
@@ -104,6 +133,14 @@ class InMemoryTraffic:
                 before = together.get(reading.version)
                 together[reading.version] = reading if before is None else _sum(before, reading)
         return tuple(together.values())
+
+    async def served(self, environment: EnvironmentId, service: str, start: datetime, end: datetime) -> ServiceReading:
+        """Return what all versions did over [start, end), taken together."""
+        read = await self.versions(environment, service, start, end)
+        return ServiceReading(
+            requests=sum(r.requests for r in read), failed=sum(r.failed for r in read),
+            latency_ms=tuple(v for r in read for v in r.latency_ms),
+        )  # fmt: skip
 
 
 def _sum(one: VersionReading, other: VersionReading) -> VersionReading:

@@ -82,7 +82,23 @@ async def test_a_service_without_a_second_version_has_nothing_to_compare(place):
     assert await plane.versions(ENVIRONMENT, "nobody", start, end) == ()
 
 
+async def test_a_service_as_a_whole_is_all_its_versions(place):
+    plane, service, _, start, end = place
+    whole = await plane.served(ENVIRONMENT, service, start, end)
+    parts = await plane.versions(ENVIRONMENT, service, start, end)
+    assert whole.requests == pytest.approx(sum(r.requests for r in parts), rel=0.05)
+    assert 0 <= whole.failed <= whole.requests
+    assert 0 < len(whole.latency_ms) <= whole.requests
+    assert await plane.served(ENVIRONMENT, service, start, end) == whole
+    middle = start + timedelta(minutes=2)
+    halves = [await plane.served(ENVIRONMENT, service, a, b) for a, b in ((start, middle), (middle, end))]
+    assert sum(h.requests for h in halves) == whole.requests
+    assert (await plane.served(ENVIRONMENT, "nobody", start, end)).requests == 0
+
+
 async def test_another_environment_is_not_there(place):
     plane, service, _, start, end = place
     with pytest.raises(NotFound):
         await plane.versions(EnvironmentId("elsewhere"), service, start, end)
+    with pytest.raises(NotFound):
+        await plane.served(EnvironmentId("elsewhere"), service, start, end)

@@ -22,12 +22,15 @@ from domain.tenancy import Quota, Residency
 from domain.topology import EntityRef
 from evals.services.chaos_place import AGREED
 from evals.services.packs_place import trusting_market
+from evals.services.packs_rollout import GOOD, KEY, pack_version
+from evals.services.packs_rollout import PACK as SIZING
 from governance.approvals import Answer
 from grounding.vectors import MemoryVectors
 from mesh.internal import MESH
 from mesh.simulation import Choices, open_simulated
 from runtime import operations
 from runtime.documents import Place
+from runtime.marketplace.bundle import write_bundle
 from runtime.services.backup.points import POINTS
 from runtime.services.chaos.experiment import read_experiment
 from runtime.services.chaos.library import shipped
@@ -147,6 +150,7 @@ INSTALLED = (
     pack("cache-tier", BOREALIS),
     pack("scaling-background", BOREALIS, max_replicas=1),
     pack("saas-lean-single-region", CINDER),
+    of("pack", SIZING, BOREALIS, version="1.0.0"),
 )
 PERSON, OTHER = (
     Principal(
@@ -164,11 +168,18 @@ class Stand:
         choices = Choices(vectors=MemoryVectors(), warm_up=timedelta(minutes=30), loops=("backup", "chaos"))
         self.simulated = asyncio.run(open_simulated(home, demo_world(), 7, choices))
         self.mesh, self.world = self.simulated.mesh, self.simulated.world
-        trusting_market(self.mesh.runtime.services.parts.home)
+        self.shelve(trusting_market(self.mesh.runtime.services.parts.home))
         for one in (PERSON, OTHER):
             self.mesh.principals.add(one, by=MESH.id)
         self.names = {"former": self.world.environment_state().services["pricing"].version}
         asyncio.run(self.fill())
+
+    def shelve(self, market):
+        """Two versions of a pack by another publisher, the newer one for more replicas."""
+        market.trust.trust(BOREALIS, "maker", KEY.public_key().public_bytes_raw(), self.world.now)
+        for number, level in (("1.0.0", (2, 6, 0.6)), ("1.1.0", GOOD)):
+            place = self.mesh.runtime.services.parts.home / "marketplace" / "packs" / SIZING / number
+            write_bundle(pack_version(number, level)[1], place)
 
     async def fill(self):
         abroad = {"region_weights": {WEST: 1.0}, "region_failover": [NORTH]}
@@ -325,6 +336,15 @@ def test_a_kind_that_cannot_lead_abroad_names_no_region(stand, kind):
     stand.bind(*(binding_of(b.tenant, residency=nowhere) for b in TENANTS))
     said = stand.outcome(kind, tried(kind))
     assert "[residency]" not in said, said
+
+
+def test_a_quota_holds_for_every_tenant_that_an_upgrade_of_several_concerns(stand):
+    act = Act(f"pack/{SIZING}", {"pack": SIZING, "version": "1.1.0", "tenants": [BOREALIS, ACME]}, PLATFORM)
+    stand.bind(binding_of(BOREALIS, quota=stand.used(BOREALIS)))
+    assert forbidden(stand.outcome("pack.upgrade", act), "quota")
+    stand.bind()
+    within = stand.outcome("pack.upgrade", act)
+    assert not within.startswith("deny"), within
 
 
 def test_a_quota_of_an_affected_tenant_holds_whoever_proposes(stand):

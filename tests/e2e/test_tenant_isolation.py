@@ -145,6 +145,7 @@ CROSSED: tuple[Crossed, ...] = (
     tenant_of("GET /runtime/chaos-stops", WHERE),
     tenant_of("GET /runtime/packs"),
     tenant_of("GET /runtime/packs/{pack}"),
+    tenant_of(f"GET {ENV}/packs/rollouts"),
     tenant_of(f"POST {ENV}/packs/plan", body={"kind": "pack.install", "arguments": {"pack": "{pack}"}}),
 )  # fmt: skip
 OWN = (

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from analysis.canary import FALSE_ALARM, Amounts, Events, judge, split_p_value
+from analysis.canary import FALSE_ALARM, ONE_AFTER_THE_OTHER, Amounts, Events, judge, split_p_value
 from domain.policies import JudgedMetric, ReleasePolicy
 from domain.releases import Look, ReleaseState, VersionReading
 
@@ -14,8 +14,6 @@ TOLERANCES: dict[JudgedMetric, float] = {"latency_ms": 0.05, "memory_mib": 0.10,
 ERROR_TOLERANCE = 0.005
 # A split that is off by less than this, of the written share or in points, harms nobody whatever its significance.
 SPLIT_TOLERANCE, SPLIT_POINTS = 0.2, 0.01
-# Versions that are compared one after the other differ by the hour as well: twice as much does not matter.
-ONE_AFTER_THE_OTHER = 2.0
 ENOUGH = 30
 """Requests below which a limit is not held against anybody."""
 

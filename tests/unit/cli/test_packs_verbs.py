@@ -40,43 +40,67 @@ def test_from_a_new_source_to_a_verified_pack(run, tmp_path):
     assert isinstance(run("verify", "edge", "--tenant", "acme").exception, Refused)
 
 
-def row(tenant, state, version="2.0.0"):
-    command = {
-        "tenant": tenant, "environment": "prod", "kind": "pack.upgrade",
-        "arguments": {"pack": "edge", "version": version},
+TENANTS = ["a", "b", "c"]
+
+
+def command(state, version="2.0.0", tenants=TENANTS):
+    arguments = {"pack": "edge", "version": version, "tenants": tenants, "bake_s": 900}
+    said = {"tenant": "platform", "environment": "prod", "kind": "pack.upgrade", "arguments": arguments}
+    return {"command": said, "state": state}
+
+
+def rollout(phase, *phases, version="2.0.0"):
+    parts = [{"tenant": t, "phase": p, "former": "1.0.0"} for t, p in zip(TENANTS, phases, strict=True)]
+    return {
+        "operation": "op", "pack": "edge", "version": version, "bake_s": 900, "phase": phase, "detail": "",
+        "parts": parts,
     }  # fmt: skip
-    return {"command": command, "state": state}
+
+
+def upgraded(monkeypatch, commands, rollouts, **options):
+    """What was proposed, and the exit code."""
+    sent = []
+
+    def call(method, path, *, body=None, **_):
+        if method == "GET":
+            return rollouts if path.endswith("/rollouts") else commands
+        sent.append(body)
+        return {"record": {"state": "AWAITING_APPROVAL"}, "changes": [], "version": 1}
+
+    monkeypatch.setattr(packs, "call", call)
+    asked = {"bake_s": 900, "dry_run": False, "as_json": True} | options
+    return sent, packs.upgrade_by_canary(ASKED, "a", ["b", "c"], "prod", **asked)
+
+
+@pytest.mark.parametrize("commands", [[], [command("SUCCEEDED", version="1.9.0")], [command("DENIED", tenants=["b"])]])
+def test_several_tenants_are_one_command_of_the_platform(monkeypatch, commands):
+    sent, code = upgraded(monkeypatch, commands, [])
+    [body] = sent
+    assert (body["kind"], body["tenant"], body["arguments"]["tenants"], code) == (
+        "pack.upgrade", "platform", TENANTS, 3,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("rows", "proposed", "code"),
+    ("state", "rollouts", "code"),
     [
-        ([], ["a"], 3),
-        ([row("a", "SUCCEEDED", version="1.9.0")], ["a"], 3),
-        ([row("a", "AWAITING_APPROVAL")], [], 3),
-        ([row("a", "VERIFYING")], [], 3),
-        ([row("a", "SUCCEEDED")], ["b", "c"], 0),
-        ([row("b", "APPROVED"), row("a", "SUCCEEDED")], ["c"], 0),
+        ("AWAITING_APPROVAL", [], 3),
+        ("REJECTED", [], 1),
+        ("EXECUTED", [rollout("running", "baking", "waiting", "waiting")], 3),
+        ("SUCCEEDED", [rollout("done", "upgraded", "upgraded", "held")], 0),
+        ("UNDONE", [rollout("rolled_back", "rolled_back", "waiting", "waiting")], 1),
+        ("AWAITING_APPROVAL", [rollout("done", "upgraded", "held", "held", version="1.9.0")], 3),
     ],
 )
-def test_the_others_wait_for_the_canarys_success(monkeypatch, rows, proposed, code):
-    sent = []
-
-    def call(method, _path, *, body=None, **_):
-        if method == "GET":
-            return rows
-        sent.append(body["tenant"])
-        return {}
-
-    monkeypatch.setattr(packs, "call", call)
-    assert packs.upgrade_by_canary(ASKED, "a", ["b", "c"], "prod", as_json=True) == code
-    assert sent == proposed
+def test_the_same_call_again_shows_how_it_goes(monkeypatch, capsys, state, rollouts, code):
+    assert upgraded(monkeypatch, [command(state)], rollouts) == ([], code)
+    assert upgraded(monkeypatch, [command(state)], rollouts, as_json=False) == ([], code)
+    assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("state", ["UNDONE", "REJECTED", "FAILED", "REGRESSED"])
-def test_a_canary_that_ended_otherwise_stops_the_rest(monkeypatch, state):
-    monkeypatch.setattr(packs, "call", lambda *_, **__: [row("a", state)])
-    with pytest.raises(Invalid, match="stay as they are"):
-        packs.upgrade_by_canary(ASKED, "a", ["b"], "prod", as_json=True)
-    with pytest.raises(Invalid, match="version"):
-        packs.upgrade_by_canary({"pack": "edge", "version": None}, "a", ["b"], "prod", as_json=True)
+def test_a_preview_proposes_nothing_and_the_version_must_be_named(monkeypatch):
+    sent, code = upgraded(monkeypatch, [], [], dry_run=True)
+    assert (code, [set(body) for body in sent]) == (0, [{"kind", "arguments"}])
+    for asked in ({"pack": "edge", "version": None}, ASKED | {"parameters": {"level": 1}}):
+        with pytest.raises(Invalid, match="version"):
+            packs.upgrade_by_canary(asked, "a", ["b"], "prod", bake_s=900, dry_run=False, as_json=True)

@@ -182,3 +182,23 @@ def test_a_scaling_policy_that_is_not_there_has_no_fields(store):
     found = after(here, install(pack, {}, setting(here), ACME))
     assert found.services["web"].scaling.target_cpu_utilisation == 0.6
     assert found.services["api"].scaling is None
+
+
+def test_a_policy_written_without_its_defaults_is_still_the_packs_own(store):
+    def sizing(number, use):
+        return opened_by(
+            store,
+            signed(
+                KEY, kind="scaling_policy",
+                pack_json={'"0.1.0",\n  "summary"': f'"{number}",\n  "summary"', '"default": 0.6': f'"default": {use}'},
+                tests_json={"0.6": str(use)},
+            ),
+        )  # fmt: skip
+
+    before = state()
+    here = after(before, install(sizing("0.1.0", 0.6), {}, setting(before), ACME))
+    up = upgrade(sizing("0.2.0", 0.5), {"level": 0.5}, setting(here), ACME)
+    newer = after(here, up)
+    assert (up.kept, newer.services["web"].scaling.target_cpu_utilisation) == ((), 0.5)
+    off = uninstall("edge", newer, ACME)
+    assert (off.kept, after(newer, off).services) == ((), before.services)
