@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import JsonValue
 
 from domain.desired import DesiredState, PackState, apply_patches
@@ -23,6 +22,7 @@ from runtime import operations, state
 from runtime.convergence import Convergence
 from runtime.engine.embedded import EmbeddedEngine
 from runtime.marketplace.bundle import write_bundle
+from runtime.marketplace.envelope import key_of
 from runtime.marketplace.manifest import CASES as TESTS
 from runtime.marketplace.manifest import CONTENT, DRAFT
 from runtime.marketplace.market import Market, market_at
@@ -44,7 +44,7 @@ TURN = timedelta(seconds=30)
 WARM = timedelta(minutes=40)
 """The judge wants a quarter of an hour before the upgrade; caches and autoscalers settle before that."""
 LONGEST = timedelta(minutes=90)
-KEY = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
+KEY = key_of(bytes([7]) * 32)
 PACK, CANARY = "front-sizing", TenantId("acme-retail")
 OTHERS = (TenantId("borealis-media"), TenantId("cinder-logistics"))
 GOOD, BAD = (2, 8, 0.55), (1, 1, 0.95)

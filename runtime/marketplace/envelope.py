@@ -106,6 +106,11 @@ def private_key(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
+def key_of(secret: bytes) -> Ed25519PrivateKey:
+    """Return the private key of 32 secret bytes (RFC 8032)."""
+    return Ed25519PrivateKey.from_private_bytes(secret)
+
+
 def public_key(pem: bytes) -> bytes:
     """Read a publisher's public key; returns its 32 raw bytes. Raises Invalid for anything but an Ed25519 PEM."""
     try:
