@@ -3,6 +3,7 @@
 from evals.service_cases import Case
 from evals.services import (
     backup,
+    capacity,
     carbon,
     certificates,
     chaos,
@@ -16,6 +17,7 @@ from evals.services import (
 
 CASES: tuple[Case, ...] = (
     *backup.CASES,
+    *capacity.CASES,
     *carbon.CASES,
     *certificates.CASES,
     *chaos.CASES,

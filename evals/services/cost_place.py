@@ -110,6 +110,10 @@ def _patches(act: Act) -> tuple[Patch, ...]:
             return (Patch(op="set", path=("node_pools", str(said["node_pool"]), "sku"), value=said["sku"]),)
         case "scaling_policy.update":
             return (Patch(op="set", path=("services", str(said["service"]), "scaling"), value=said["policy"]),)
+        case "node_pool.scale":
+            return (
+                Patch(op="set", path=("node_pools", str(said["node_pool"]), "node_count"), value=said["node_count"]),
+            )
         case _:
             service = str(said.pop("service"))
             return tuple(Patch(op="set", path=("services", service, k), value=v) for k, v in said.items())

@@ -111,8 +111,7 @@ _SENTENCES: tuple[Row, ...] = (
     Row(
         "worker-capacity-forecast", WORKERS,
         "CapacityForecastWorker Timer Forecast capacity from usage trends and pre-provision.",
-        module("runtime.workers.capacity_forecast", "workers of that name"), "workers of that name", 1,
-        missing="the worker",
+        _case("capacity-launch"), "SLO minutes lost, of those an autoscaler alone loses", 0.05, "most",
     ),
     Row(
         "worker-disaster-recovery", WORKERS,

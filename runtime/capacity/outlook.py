@@ -27,6 +27,8 @@ TARGET: Final = 0.6
 """Use aimed at where no policy says one."""
 POOL_FULL: Final = 0.85
 """Share of a pool's cores that replicas may request: 7 to 10 % are the node's own (AKS), the rest is lost in pieces."""
+AT_ONCE: Final = 2
+"""No proposal more than doubles what there may be, as autoscalers do in a step: the next look comes soon."""
 HELD: Final = frozenset({"database", "cache", "queue"})
 """They hold data: more of them is not a change of a number."""
 
@@ -66,7 +68,8 @@ def outlook(topology: Topology, state: EnvironmentState, uses: Mapping[str, Use]
 def _service(service: RuntimeService, state: ServiceState, peak: Peak) -> Need:
     cores = state.cpu_millicores / 1000.0 * max(len(service.regions), 1)
     wanted = units_for(peak.upper, cores, target_of(state))
-    return Need(f"service/{service.id}", peak, ceiling_of(state) * cores * FULL, ceiling_of(state), wanted)
+    ceiling = ceiling_of(state)
+    return Need(f"service/{service.id}", peak, ceiling * cores * FULL, ceiling, min(wanted, AT_ONCE * ceiling))
 
 
 def ceiling_of(state: ServiceState) -> int:
@@ -124,5 +127,6 @@ def _pool(pool: NodePool, topology: Topology, state: EnvironmentState, peak: Pea
     cores = pool.cpu_millicores_per_node / 1000.0
     standing = held.node_count - len(held.drained)
     zones = next((len(t.zones) for t in topology.compute_targets if t.id == pool.compute_target), 1)
-    wanted = -(-(units_for(peak.upper, cores, POOL_FULL * FULL) + len(held.drained)) // zones) * zones
-    return Need(f"node_pool/{pool.id}", peak, standing * cores * POOL_FULL, held.node_count, wanted)
+    asked = min(units_for(peak.upper, cores, POOL_FULL * FULL) + len(held.drained), AT_ONCE * held.node_count)
+    room = standing * cores * POOL_FULL
+    return Need(f"node_pool/{pool.id}", peak, room, held.node_count, -(-asked // zones) * zones)

@@ -3,14 +3,19 @@
 from copy import deepcopy
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from domain.base import TimeRange
 from domain.command_kinds import CATALOGUE
-from domain.findings import OWNER_OF
+from domain.findings import OWNER_OF, Act
 from domain.ids import PLATFORM
+from domain.topology import EntityRef
 from evals.services.cost_place import cost_place, lived
 from runtime.capacity import usage
+from runtime.capacity.outlook import outlook
+from runtime.capacity.usage import Use
+from runtime.simulator import readers
 from runtime.simulator.demand import Trend
 from runtime.simulator.outages import Outage
 from runtime.workers import WORKERS
@@ -66,6 +71,35 @@ async def test_growth_is_found_before_it_needs_the_room_and_the_narrowest_change
     assert act.kind == kind
     await place.do(act)
     assert service.address not in {f.resource for f in (await looks(place, 0.25))[-1]}
+
+
+async def test_a_pool_that_its_services_outgrow_gets_nodes_in_whole_zones(place):
+    pool, zones = "own-uksouth", 3
+    few = Act(
+        kind="node_pool.scale", arguments={"node_pool": pool, "node_count": 5},
+        target=EntityRef(kind="node_pool", id=pool), rationale="too few", confidence=1.0,
+    )  # fmt: skip
+    await place.do(few)
+    (found,) = (await looks(place, 6, until=bool))[-1]
+    assert (found.kind, found.resource) == ("capacity.node_pool", f"node_pool/{pool}")
+    (act,) = found.acts
+    assert act.kind == "node_pool.scale"
+    assert 5 < act.arguments["node_count"] <= 12
+    assert act.arguments["node_count"] % zones == 0
+    await place.do(act)
+    assert (await looks(place, 0.25))[-1] == ()
+
+
+def test_no_proposal_more_than_doubles_what_there_may_be(place):
+    topology = readers.topology(place.world)
+    service = entry(place, scaled=True)
+    start = place.world.now - timedelta(days=3)
+    steep = tuple(float(v) for v in np.concatenate([np.full(280, 1.0), np.geomspace(1.0, 80.0, 8)]))
+    needs = outlook(
+        topology, place.world.environment_state(), {service.id: Use(start=start, cores=steep)}, WORKER.every
+    )
+    need = next(n for n in needs if n.resource == service.address)
+    assert need.wanted == 2 * service.scaling.max_replicas
 
 
 async def test_one_finding_while_it_stands_and_rest_when_it_is_over(place):
