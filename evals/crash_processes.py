@@ -32,7 +32,7 @@ from domain.plans import PlanWindow
 from domain.principals import Principal
 from domain.topology import Topology
 from evals.crash_cases import APPROVER, ENVIRONMENT, KEY, NARROWER, PROPOSER, TENANT, Kill, Script, proposal_of
-from governance.approvals import Answer
+from governance.ballots import Answer
 from grounding.vectors import MemoryVectors
 from mesh.composition import Mesh, Parts, compose
 from mesh.elsewhere import RemoteRuntime, serve_on

@@ -24,8 +24,8 @@ from domain.ids import CommandId, EnvironmentId, PrincipalId, TenantId
 from domain.principals import Principal, RoleGrant
 from domain.tenancy import AffectedSet
 from domain.topology import EntityRef
-from governance.approvals import Answer, Channel
 from governance.assembly import Governed, assemble_governed
+from governance.ballots import Answer, Channel
 from governance.verification import verify
 from mesh.time import SystemClock, UlidIds
 from storage.engine import Database

@@ -11,7 +11,6 @@ from governance.execution import Executions
 from governance.grants import Grants
 from governance.keys import KeyRing
 from governance.machine import CommandStore
-from governance.plan_approvals import PlanApprovals
 from governance.plans import Plans
 from governance.rights import FindPrincipal
 from governance.steps import Steps
@@ -29,7 +28,6 @@ class Governed:
     approvals: Approvals
     executions: Executions
     plans: Plans
-    plan_approvals: PlanApprovals
     grants: Grants
     budgets: Budgets
     switches: Switches
@@ -56,10 +54,9 @@ def assemble_governed(
     plans = Plans(database, steps, clock, crash)
     return Governed(
         commands=CommandStore(database, steps, clock, crash),
-        approvals=Approvals(database, steps, find, clock, crash),
+        approvals=Approvals(database, steps, plans, find, clock, crash),
         executions=Executions(database, steps, find, clock, crash),
         plans=plans,
-        plan_approvals=PlanApprovals(database, steps, plans, find, clock, crash),
         grants=Grants(database, steps, ring, clock, ids, crash),
         budgets=Budgets(database, audit),
         switches=Switches(database, audit, clock, ids),

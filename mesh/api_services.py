@@ -32,7 +32,7 @@ from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
 from domain.incidents import Incident, IncidentStatus
 from domain.outcomes import Lesson
 from domain.principals import ANY, EventSourceKey, Principal, Reach, RoleGrant
-from governance.approvals import Answer
+from governance.ballots import Answer
 from governance.facts import assemble
 from governance.kept_answers import KeptAnswers
 from governance.principals import IssuedToken
@@ -161,14 +161,14 @@ class DecidingBehind:
     async def decide(self, click: Click, verdict: Literal["approve", "reject"]) -> DecideResult:
         """Count an approval or rejection. Raises Refused with the reason when it may not count."""
         record = self.mesh.governed.commands.get(click.tenant, click.command)
-        forbidden: tuple[str, ...] = ()
+        forbidden: dict[CommandId, Sequence[str]] = {}
         if verdict == "approve" and record.state is State.AWAITING_APPROVAL:
             around = await self.mesh.submission.surroundings.around(record.command)
             permission = self.mesh.policy.can_approve(click.who, record.command, assemble(record.command, around))
-            forbidden = () if permission.allowed else permission.reasons
+            forbidden = {} if permission.allowed else {click.command: permission.reasons}
         return self.mesh.governed.approvals.decide(
             Answer(
-                tenant=click.tenant, command=click.command, digest=click.digest, principal=click.who, verdict=verdict,
+                tenant=click.tenant, subject=click.command, digest=click.digest, principal=click.who, verdict=verdict,
                 channel="api", note=click.note, forbidden=forbidden,
             )
         )  # fmt: skip

@@ -288,7 +288,7 @@ def _loop(  # noqa: PLR0913  # composition
         submission=submission, store=governed.commands, executions=governed.executions, executor=executor,
         watching=watching, thawing=Thawing(database, governed.commands, clock, WORKER),
         undoing=undoing,
-        planning=Planning(submission, governed.plans, governed.plan_approvals, undoing, clock, ids),
+        planning=Planning(submission, governed.plans, governed.approvals, undoing, clock, ids),
         feedback=Feedback(
             database=database, journal=journal, outbox=governed.outbox, audit=governed.audit, autonomy=autonomy,
             incidents=incidents, lessons=knowledge, clock=clock, ids=ids,

@@ -17,8 +17,9 @@ from domain.ids import CommandId
 from domain.plans import MOST_COMMANDS, ChangePlan, PlanRecord, PlanState, PlanWindow, next_undo
 from domain.ports import Clock, Ids
 from domain.principals import Principal
+from governance.approvals import Approvals
+from governance.ballots import Answer, Channel, Verdict
 from governance.facts import assemble
-from governance.plan_approvals import Channel, PlanAnswer, PlanApprovals, Verdict
 from governance.plans import Plans
 from mesh.submission import Submission, callers_key
 from mesh.undoing import Undoing
@@ -34,7 +35,7 @@ class Planning:
 
     submission: Submission
     plans: Plans
-    approvals: PlanApprovals
+    approvals: Approvals
     undoing: Undoing
     clock: Clock
     ids: Ids
@@ -84,8 +85,8 @@ class Planning:
                 permission = self.submission.policy.can_approve(who, member.command, assemble(member.command, around))
                 if not permission.allowed:
                     forbidden[member.command.id] = permission.reasons
-        return self.approvals.decide(
-            PlanAnswer(record.plan.tenant, record.plan.id, digest, who, verdict, channel, note, forbidden)
+        return self.approvals.decide_plan(
+            Answer(record.plan.tenant, record.plan.id, digest, who, verdict, channel, note, forbidden)
         )
 
     async def step(self) -> None:

@@ -17,7 +17,7 @@ from domain.ids import PrincipalId, TenantId
 from domain.principals import Principal, Role, RoleGrant
 from evals.service_cases import Case, Check, Measured
 from evals.services.recovery_place import patched
-from governance.approvals import Approvals
+from governance.ballots import Ballots
 from grounding.vectors import MemoryVectors
 from mesh.composition import Mesh
 from mesh.embedded import EmbeddedRuntime
@@ -164,7 +164,7 @@ def _nothing(*_said: object) -> None:
 
 
 async def _queue_of_friends(seed: int, home: Path) -> Measured:
-    with patched(Approvals, "_refusal", _nothing):
+    with patched(Ballots, "_refusal", _nothing):
         return await _queue(seed, home)
 
 

@@ -24,7 +24,7 @@ from evals.services.chaos_place import AGREED
 from evals.services.packs_place import trusting_market
 from evals.services.packs_rollout import GOOD, KEY, pack_version
 from evals.services.packs_rollout import PACK as SIZING
-from governance.approvals import Answer
+from governance.ballots import Answer
 from grounding.vectors import MemoryVectors
 from mesh.internal import MESH
 from mesh.simulation import Choices, open_simulated

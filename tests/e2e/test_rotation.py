@@ -6,7 +6,7 @@ from domain.commands import State
 from domain.plans import PlanState
 from domain.principals import Reach
 from evals.crash_cases import APPROVER, TENANT
-from governance.plan_approvals import PlanAnswer
+from governance.ballots import Answer
 from mesh.tracing import TracesBehind
 from runtime.simulator.trust import serve_certificate
 from tests.support.composed import composed
@@ -24,8 +24,8 @@ async def test_certificate_and_secret_are_replaced_in_one_plan(tmp_path):
         (plan,) = bench.mesh.governed.plans.list(TENANT)
         assert plan.state is PlanState.AWAITING_APPROVAL
         assert [m.command.kind for m in plan.members] == ["certificate.rotate", "secret.rotate"]
-        answer = PlanAnswer(TENANT, plan.plan.id, plan.digest, APPROVER, "approve", "api")
-        bench.mesh.governed.plan_approvals.decide(answer)
+        answer = Answer(TENANT, plan.plan.id, plan.digest, APPROVER, "approve", "api")
+        bench.mesh.governed.approvals.decide_plan(answer)
         await bench.simulation.run(world.now + timedelta(minutes=40))
         done = bench.mesh.governed.plans.get(TENANT, plan.plan.id)
         assert [m.state for m in done.members] == [State.SUCCEEDED, State.SUCCEEDED]

@@ -23,7 +23,7 @@ from evals.crash_cases import (
     TENANT,
     proposal_of,
 )
-from governance.approvals import Answer
+from governance.ballots import Answer
 from grounding.vectors import MemoryVectors
 from mesh.composition import Mesh, Parts, compose
 from mesh.crash import NO_CRASH

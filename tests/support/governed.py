@@ -14,8 +14,8 @@ from domain.outcomes import EffectReceipt
 from domain.principals import Principal, RoleGrant
 from domain.tenancy import AffectedSet
 from domain.topology import EntityRef
-from governance.approvals import Answer
 from governance.assembly import Governed, assemble_governed
+from governance.ballots import Answer
 from governance.revalidate import Current
 from mesh.time import UlidIds, VirtualClock
 from storage.engine import Database

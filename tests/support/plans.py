@@ -9,7 +9,7 @@ from domain.errors import Conflict
 from domain.outcomes import EffectReceipt
 from domain.plans import ChangePlan, PlanRecord, PlanState, next_undo
 from domain.principals import Principal
-from governance.plan_approvals import PlanAnswer
+from governance.ballots import Answer
 from tests.support.governed import ACME, PROD, WORKER, GovernedPath
 
 
@@ -29,9 +29,9 @@ def plan_over(path: GovernedPath, commands: tuple[Command, ...], window, compens
     )  # fmt: skip
 
 
-def click(record: PlanRecord, who: Principal, verdict="approve", **changed) -> PlanAnswer:
+def click(record: PlanRecord, who: Principal, verdict="approve", **changed) -> Answer:
     fields = {"digest": record.digest, "forbidden": {}} | changed
-    return PlanAnswer(ACME, record.plan.id, fields["digest"], who, verdict, "cli", "", fields["forbidden"])
+    return Answer(ACME, record.plan.id, fields["digest"], who, verdict, "cli", "", fields["forbidden"])
 
 
 @dataclass
@@ -49,7 +49,7 @@ class PlanLoop:
         for _ in range(steps):
             record = self.path.governed.plans.get(ACME, plan)
             if record.state is PlanState.AWAITING_APPROVAL:
-                self.path.governed.plan_approvals.decide(click(record, self.path.people["ann"]))
+                self.path.governed.approvals.decide_plan(click(record, self.path.people["ann"]))
             for command in self.path.governed.commands.list(ACME):
                 self.advance(command)
             record = self.path.governed.plans.settle(ACME, plan)

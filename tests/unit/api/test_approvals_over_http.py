@@ -11,7 +11,7 @@ from api.ports import Click
 from domain.base import digest_of
 from domain.commands import CommandRecord
 from domain.decisions import DecideResult
-from governance.approvals import Answer
+from governance.ballots import Answer
 from governance.facts import assemble
 from governance.policy import PolicySet
 from storage.engine import Database
@@ -32,7 +32,7 @@ class GovernedDeciding:
         command = self._path.governed.commands.get(click.tenant, click.command).command
         facts = assemble(command, SURROUNDINGS.model_copy(update={"at": self._path.clock.now()}))
         may = POLICIES.can_approve(click.who, command, facts)
-        forbidden = () if may.allowed else may.reasons
+        forbidden = {} if may.allowed else {command.id: may.reasons}
         answer = Answer(click.tenant, click.command, click.digest, click.who, verdict, "api", click.note, forbidden)
         return self._path.governed.approvals.decide(answer)
 
@@ -89,6 +89,19 @@ async def test_the_first_of_two_people_decides_and_the_second_learns_it(path: Go
     assert (first.status_code, first.json()["won"], first.json()["state"]) == (200, True, "APPROVED")
     assert (second.status_code, second.json()["won"], second.json()["decided_by"]) == (200, False, "dana")
     assert click.state() == "APPROVED"
+
+
+async def test_a_person_changes_their_mind_until_it_is_decided(path: GovernedPath) -> None:
+    click = Clicks(path, proposer="agent:sre", quorum=2)
+    first, again = await click("dana"), await click("dana")
+    assert [(r.status_code, r.json()["won"], r.json()["state"]) for r in (first, again)] == [
+        (200, False, "AWAITING_APPROVAL")
+    ] * 2
+    changed = await click("dana", "reject")
+    assert (changed.status_code, changed.json()["won"], changed.json()["state"]) == (200, True, "REJECTED")
+    back = await click("dana")
+    assert (back.status_code, back.json()["reason"]) == (409, "already_answered")
+    assert click.state() == "REJECTED"
 
 
 async def test_roles_and_digest_are_judged_on_the_path(path: GovernedPath) -> None:

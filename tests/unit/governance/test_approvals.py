@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.commands import State
 from domain.decisions import Budget, Freeze
-from domain.errors import NotFound, Refused
+from domain.errors import Conflict, NotFound, Refused
 from domain.ids import PrincipalId
 from domain.principals import APPROVING_ROLES, Principal, RoleGrant
 from tests.support.governed import ACME, GovernedPath, person
@@ -35,6 +35,40 @@ def test_a_quorum_is_distinct_people(path: GovernedPath) -> None:
     last = decide(path.answer(record, path.people["bob"]))
     assert (last.won, last.state, last.decided_by) == (True, "APPROVED", "bob")
     assert [a.principal for a in path.governed.commands.approvals(ACME, record.command.id)] == ["ann", "bob"]
+
+
+def actions(path: GovernedPath, subject: str) -> list[tuple[str, str]]:
+    lines = path.governed.audit.read(ACME, subject=subject)
+    said = [(str(line.record.actor), line.record.action, line.body or {}) for line in lines]
+    return [(who, str(text.get("verdict"))) for who, action, text in said if action == "approval.recorded"]
+
+
+def test_who_approved_may_reject_before_the_quorum_and_the_audit_has_both(path: GovernedPath) -> None:
+    record = path.decided("ask", quorum=2)
+    decide = path.governed.approvals.decide
+    assert not decide(path.answer(record, path.people["ann"])).won
+    changed = decide(path.answer(record, path.people["ann"], "reject", note="seen the graph"))
+    assert (changed.won, changed.state, changed.decided_by) == (True, "REJECTED", "ann")
+    (stands,) = path.governed.commands.approvals(ACME, record.command.id)
+    assert (stands.verdict, stands.note) == ("reject", "seen the graph")
+    assert actions(path, record.command.id) == [("ann", "approve"), ("ann", "reject")]
+
+
+def test_after_the_decision_nobody_changes_their_own_answer(path: GovernedPath) -> None:
+    record = path.decided("ask", quorum=2)
+    decide = path.governed.approvals.decide
+    for who in ("ann", "bob"):
+        decide(path.answer(record, path.people[who]))
+    for who in ("ann", "bob"):
+        with pytest.raises(Conflict, match="approve") as caught:
+            decide(path.answer(record, path.people[who], "reject"))
+        assert caught.value.reason == "already_answered"
+        again = decide(path.answer(record, path.people[who]))
+        assert (again.won, again.state, again.decided_by) == (False, "APPROVED", "bob")
+    assert path.read(record).state is State.APPROVED
+    assert [a.verdict for a in path.governed.commands.approvals(ACME, record.command.id)] == ["approve", "approve"]
+    said = [line.record.action for line in path.governed.audit.read(ACME, subject=record.command.id)]
+    assert said.count("approval.refused") == 2
 
 
 @pytest.mark.parametrize(
@@ -87,7 +121,9 @@ def test_an_answer_to_another_version_is_refused(path: GovernedPath) -> None:
 def test_policy_may_forbid_one_person(path: GovernedPath) -> None:
     record = path.decided("ask")
     with pytest.raises(Refused, match="on call"):
-        path.governed.approvals.decide(path.answer(record, path.people["ann"], forbidden=("not on call",)))
+        path.governed.approvals.decide(
+            path.answer(record, path.people["ann"], forbidden={record.command.id: ("not on call",)})
+        )
 
 
 def test_an_answer_after_the_approval_expired_counts_for_nothing(path: GovernedPath) -> None:

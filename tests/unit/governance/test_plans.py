@@ -42,7 +42,7 @@ def test_a_plan_runs_in_order_and_succeeds(path: GovernedPath) -> None:
 
 def test_a_command_does_not_start_before_the_one_before_it_succeeded(path: GovernedPath) -> None:
     record = asked(path)
-    path.governed.plan_approvals.decide(click(record, path.people["ann"]))
+    path.governed.approvals.decide_plan(click(record, path.people["ann"]))
     first, second = (path.read(m) for m in record.members[:2])
     with pytest.raises(Conflict) as caught:
         path.claim(second)
@@ -101,14 +101,14 @@ def told(path: GovernedPath):
 def test_one_answer_approves_exactly_its_digests(path: GovernedPath) -> None:
     record = asked(path)
     with pytest.raises(Refused) as caught:
-        path.governed.plan_approvals.decide(click(record, path.people["ann"], digest=record.digest[:-1] + "0"))
+        path.governed.approvals.decide_plan(click(record, path.people["ann"], digest=record.digest[:-1] + "0"))
     assert caught.value.reason == "digest_mismatch"
-    result = path.governed.plan_approvals.decide(click(record, path.people["ann"]))
+    result = path.governed.approvals.decide_plan(click(record, path.people["ann"]))
     assert (result.won, result.state) == (True, "APPROVED")
     for one in record.members:
         (approval,) = path.governed.commands.approvals(ACME, one.command.id)
         assert approval.digest == one.digest
-    late = path.governed.plan_approvals.decide(click(record, path.people["bob"], "reject"))
+    late = path.governed.approvals.decide_plan(click(record, path.people["bob"], "reject"))
     assert (late.won, late.state, late.decided_by) == (False, "APPROVED", "ann")
 
 
@@ -128,7 +128,7 @@ def test_a_member_is_not_answered_or_narrowed_by_itself(path: GovernedPath) -> N
 
 def test_the_quorum_is_the_largest_of_the_members(path: GovernedPath) -> None:
     record = asked(path, quorums=(1, 2, 1))
-    decide = path.governed.plan_approvals.decide
+    decide = path.governed.approvals.decide_plan
     assert not decide(click(record, path.people["ann"])).won
     assert not decide(click(record, path.people["ann"])).won
     assert {path.read(m).state for m in record.members} == {State.AWAITING_APPROVAL}
@@ -137,31 +137,48 @@ def test_the_quorum_is_the_largest_of_the_members(path: GovernedPath) -> None:
 
 def test_who_approved_may_still_reject(path: GovernedPath) -> None:
     record = asked(path, quorums=(2, 2, 2))
-    decide = path.governed.plan_approvals.decide
+    decide = path.governed.approvals.decide_plan
     decide(click(record, path.people["ann"]))
     assert decide(click(record, path.people["ann"], "reject")).state == "REJECTED"
     assert {path.read(m).state for m in record.members} == {State.REJECTED}
+    for member in record.members:
+        assert [a.verdict for a in path.governed.commands.approvals(ACME, member.command.id)] == ["reject"]
+    with pytest.raises(Conflict) as caught:
+        decide(click(record, path.people["ann"]))
+    assert caught.value.reason == "already_answered"
+    said = [line.record.action for line in path.governed.audit.read(ACME, subject=record.plan.id)]
+    assert [said.count(f"approval.{kind}") for kind in ("recorded", "refused")] == [2, 1]
+
+
+def test_a_late_answer_names_who_decided_and_not_policy_or_the_late_one(path: GovernedPath) -> None:
+    record = proposed(path)
+    for one, effect in zip(record.members, ("allow", "ask", "ask"), strict=True):
+        path.governed.commands.record_decision(ACME, path.decision(one, effect))
+    decide = path.governed.approvals.decide_plan
+    assert decide(click(record, path.people["ann"])).decided_by == "ann"
+    late = decide(click(record, path.people["bob"]))
+    assert (late.won, late.state, late.decided_by) == (False, "APPROVED", "ann")
 
 
 def test_rights_are_checked_for_every_member(path: GovernedPath) -> None:
     record = asked(path)
     second = record.members[1].command.id
     with pytest.raises(Refused, match="cart"):
-        path.governed.plan_approvals.decide(
+        path.governed.approvals.decide_plan(
             click(record, path.people["ann"], forbidden={second: ("not for this one",)})
         )
     assert {path.read(m).state for m in record.members} == {State.AWAITING_APPROVAL}
     for who in (person("viewer", "viewer"), person("bot", "proposer", kind="agent")):
         with pytest.raises(Refused):
-            path.governed.plan_approvals.decide(click(record, who))
+            path.governed.approvals.decide_plan(click(record, who))
     with pytest.raises(NotFound):
-        path.governed.plan_approvals.decide(click(record, person("mallory", "approver", tenant="globex")))
+        path.governed.approvals.decide_plan(click(record, person("mallory", "approver", tenant="globex")))
 
 
 def test_nobody_approves_their_own_plan(path: GovernedPath) -> None:
     record = asked(path, proposer=PrincipalId("ann"))
     with pytest.raises(Refused) as caught:
-        path.governed.plan_approvals.decide(click(record, path.people["ann"]))
+        path.governed.approvals.decide_plan(click(record, path.people["ann"]))
     assert caught.value.reason == "self_approval"
 
 
@@ -169,7 +186,7 @@ def test_a_budget_that_holds_two_of_three_holds_none(path: GovernedPath) -> None
     path.governed.budgets.set(Budget(tenant=ACME, resource="commands", limit=2, window_s=60), PrincipalId("eve"))
     record = asked(path)
     with pytest.raises(Refused) as caught:
-        path.governed.plan_approvals.decide(click(record, path.people["ann"]))
+        path.governed.approvals.decide_plan(click(record, path.people["ann"]))
     assert caught.value.reason == "budget"
     (level,) = path.governed.budgets.levels(ACME, path.clock.now())
     assert level.used == 0
@@ -188,8 +205,10 @@ def test_any_deny_denies_the_plan(path: GovernedPath) -> None:
 def test_an_answer_after_the_approval_expired_counts_for_nothing(path: GovernedPath) -> None:
     record = asked(path)
     path.clock.advance(timedelta(minutes=30))
-    result = path.governed.plan_approvals.decide(click(record, path.people["ann"]))
-    assert (result.won, result.state) == (False, "EXPIRED")
+    result = path.governed.approvals.decide_plan(click(record, path.people["ann"]))
+    assert (result.won, result.state, result.decided_by) == (False, "EXPIRED", None)
+    told = [line.record for line in path.governed.audit.read(ACME, subject=record.plan.id)]
+    assert (told[-1].action, told[-1].actor) == ("plan.expired", "clock")
 
 
 def test_what_succeeded_outside_a_stopped_plan_is_not_undone(path: GovernedPath) -> None:

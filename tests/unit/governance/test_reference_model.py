@@ -26,10 +26,11 @@ _ASIDE = frozenset({State.CANCELLED, State.SUPERSEDED, State.EXPIRED, State.LAPS
 
 @dataclass
 class Model:
-    """What should be: states by command, and which command holds which target."""
+    """What should be: states by command, which command holds which target, and what the one person answered."""
 
     states: dict[str, State] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
 
     def holder(self, target: str) -> str | None:
         flying = [c for c, s in self.states.items() if s in IN_FLIGHT and self.targets[c] == target]
@@ -92,12 +93,17 @@ class Histories(RuleBasedStateMachine):
     def answer(self, which: int, verdict: str) -> None:
         record = self._pick(which)
         answer = self.path.answer(record, self.path.people[person("ann").id], verdict)
+        said = self.model.answers.get(record.command.id)
+        if said not in {None, verdict}:
+            with pytest.raises(Conflict):
+                self.path.governed.approvals.decide(answer)
+            return
         result = self.path.governed.approvals.decide(answer)
         expected = self.model.states[record.command.id] is State.AWAITING_APPROVAL
         assert result.won == expected
         if expected:
             to = State.APPROVED if verdict == "approve" else State.REJECTED
-            self.model.states[record.command.id] = to
+            self.model.states[record.command.id], self.model.answers[record.command.id] = to, verdict
 
     @precondition(lambda self: self.records)
     @rule(which=sampled_from(range(3)), to=sampled_from([s for s in State if s is not State.PROPOSED]))
@@ -162,8 +168,13 @@ class Histories(RuleBasedStateMachine):
             return lambda: commands.record_decision(ACME, self.path.decision(record, effect))
 
         def answered(verdict):
-            person_ = self.path.people[person("ann").id]
-            return lambda: self.path.governed.approvals.decide(self.path.answer(record, person_, verdict))
+            def answer():
+                self.path.governed.approvals.decide(
+                    self.path.answer(record, self.path.people[person("ann").id], verdict)
+                )
+                self.model.answers[record.command.id] = verdict
+
+            return answer
 
         people = {
             State.PROPOSED: {
