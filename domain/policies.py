@@ -164,7 +164,9 @@ class DriftPolicy(Frozen):
     """What happens when live state differs from desired state."""
 
     mode: Literal["report", "propose", "reconcile"] = "propose"
+    """`reconcile`: what runs is put back at the next look; else whoever reads the difference tells or proposes it."""
     ignore_paths: tuple[str, ...] = ()
+    """Dotted fields of the service that may differ: `replicas`, `config.limit`."""
 
 
 class PodProfile(Frozen):

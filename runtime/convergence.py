@@ -19,6 +19,7 @@ from domain.ids import CommandId, EnvironmentId, PrincipalId
 from domain.ports import Clock, Engine
 from domain.runtime_api import OperationRecord, Progress
 from runtime import operations, state
+from runtime.drifting import corrected
 from runtime.ports import Operator, RuntimeTarget
 from storage.engine import Database
 
@@ -82,6 +83,7 @@ class Convergence:
             await self._absorb(environment)
             try:
                 await self._follow(environment)
+                await self._correct(environment)
             except Unavailable as error:
                 return Lag(environment=environment, reason=str(error))
             return None
@@ -100,6 +102,18 @@ class Convergence:
         effective = digest_of(desired.effective(self.clock.now()))
         if effective != digest:  # overrides have ended since the version was written
             await self._hand_over(desired, f"{environment}@{desired.version}:{effective}", effective)
+
+    async def _correct(self, environment: EnvironmentId) -> None:
+        """Put back what somebody changed by hand, where the service's drift policy says so."""
+        now = self.clock.now()
+        with self.database.read() as connection:
+            wanted = state.current(connection, environment).effective(now)
+        if all(service.drift.mode != "reconcile" for service in wanted.services.values()):
+            return
+        after = corrected(wanted, await self.target.live(environment))
+        if after is not None:
+            _LOG.info("%s runs otherwise than it shall; it is put back", environment)
+            await self.target.apply(environment, after, key=f"{environment}:drift:{now.isoformat()}")
 
     async def _hand_over(self, desired: DesiredState, key: str, digest: Digest) -> None:
         await self.engine.apply(desired, key=key)
