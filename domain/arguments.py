@@ -174,7 +174,7 @@ class ComplianceWaive(Frozen):
     resource: ControlledResource
     until: UtcDatetime
     accountable: Slug
-    """The person who answers for it."""
+    """The person who answers for it: of the tenant, with an approving role there, other than who proposes it."""
     reason: str = Field(min_length=1, max_length=500)
 
 

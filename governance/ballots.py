@@ -23,7 +23,7 @@ from domain.principals import Principal
 from governance import budgets
 from governance.machine import CLOCKWORK, decision_event
 from governance.records import ancestors, approvals_of, decision_of
-from governance.rights import FindPrincipal, stopped_by_freeze, unfit_to_approve
+from governance.rights import FindPrincipal, accountable_for, stopped_by_freeze, unaccountable, unfit_to_approve
 from governance.steps import Steps
 from governance.switches import frozen
 from storage.tables.governance import approvals
@@ -135,6 +135,9 @@ class Ballots:
         forbidden = answer.forbidden.get(member.command.id, ())
         if refusal is None and forbidden and answer.verdict == "approve":
             refusal = f"policy: {'; '.join(forbidden)}"
+        name = accountable_for(member.command) if answer.verdict == "approve" else None
+        if refusal is None and name is not None:
+            refusal = unaccountable(self._find(connection, name), member.command, authors, self._clock.now())
         return refusal
 
     def _hold(

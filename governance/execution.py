@@ -22,7 +22,7 @@ from governance.narrowing import beyond_inverse
 from governance.plan_records import may_compensate, not_its_turn
 from governance.records import Scope, ancestors, approvals_of, decision_of, lease_ended, listed, load
 from governance.revalidate import Current, Snapshot, revalidate
-from governance.rights import FindPrincipal
+from governance.rights import FindPrincipal, accountable_for
 from governance.steps import Steps
 from governance.switches import engaged, frozen
 from storage.engine import Database
@@ -291,6 +291,7 @@ class Executions:
             decision=decision_of(connection, command.tenant, command.id),
             approvals=approvals,
             approvers={person.id: person for person in people if person is not None},
+            accountable=None if (name := accountable_for(command)) is None else self._find(connection, name),
             authors=tuple(ancestor.command.proposer for ancestor in family),
             switches=engaged(connection),
             freezes=frozen(connection, command, now),

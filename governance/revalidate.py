@@ -14,7 +14,7 @@ from domain.commands import CommandRecord, State
 from domain.decisions import Approval, Decision, Freeze, KillSwitch
 from domain.ids import PrincipalId
 from domain.principals import Principal
-from governance.rights import stopped_by_freeze, unfit_to_approve
+from governance.rights import stopped_by_freeze, unaccountable, unfit_to_approve
 from governance.switches import blocks
 
 
@@ -41,6 +41,8 @@ class Snapshot:
     decision: Decision | None
     approvals: tuple[Approval, ...]
     approvers: Mapping[PrincipalId, Principal]
+    accountable: Principal | None
+    """Whom a waiver names, as they are now; None for every other command."""
     authors: tuple[PrincipalId, ...]
     switches: tuple[KillSwitch, ...]
     freezes: tuple[Freeze, ...]
@@ -127,6 +129,11 @@ def approvers_stand(s: Snapshot) -> str | None:
     return None
 
 
+def accountable_stands(s: Snapshot) -> str | None:
+    """Whoever answers for a waiver still may."""
+    return unaccountable(s.accountable, s.record.command, s.authors, s.at)
+
+
 def preview_unchanged(s: Snapshot) -> str | None:
     """A fresh preview shows the changes that were approved."""
     if s.current.preview_digest != preview_digest(s.record.command.preview):
@@ -162,6 +169,7 @@ FORWARD: tuple[Check, ...] = (
     not_frozen,
     policy_unchanged,
     approvers_stand,
+    accountable_stands,
     preview_unchanged,
     preconditions_hold,
     budget_holds,

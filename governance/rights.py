@@ -9,7 +9,7 @@ from domain.command_kinds import CommandKind
 from domain.commands import Command
 from domain.decisions import Ask, Freeze
 from domain.ids import PrincipalId
-from domain.principals import APPROVING_ROLES, Principal
+from domain.principals import ANY, APPROVING_ROLES, Principal, RoleGrant
 
 NEVER_FROZEN: frozenset[CommandKind] = frozenset({"ticket.open", "chaos.abort"})
 """What tells people, and what takes back an injected fault; the shipped freeze rule names the same."""
@@ -31,6 +31,41 @@ def unfit_to_approve(
     if not held & set(ask.roles):
         return f"role: one of {', '.join(ask.roles)} on {command.tenant}/{command.environment} is needed"
     return None
+
+
+def accountable_for(command: Command) -> PrincipalId | None:
+    """Return whom a waiver names as answering for it; None where the command is no waiver."""
+    if command.kind != "compliance.waive":
+        return None
+    return PrincipalId(str(command.arguments["accountable"]))
+
+
+def unaccountable(
+    person: Principal | None, command: Command, authors: Iterable[PrincipalId], at: datetime
+) -> str | None:
+    """Return why whom a waiver names cannot answer for it, or None. `authors` are its ancestors'.
+
+    A person of the tenant itself with an approving role there, other than its author: the same text for every other, so
+    that it tells nothing of who exists.
+    """
+    name = accountable_for(command)
+    if name is None:
+        return None
+    if (
+        person is not None
+        and person.id == name
+        and person.kind == "person"
+        and (person.disabled_at is None or person.disabled_at > at)
+        and name not in {command.proposer, *authors}
+        and any(_accepts(grant, command) for grant in person.grants)
+    ):
+        return None
+    return "accountable: it takes a person of the tenant who may accept the risk, other than who proposes it"
+
+
+def _accepts(grant: RoleGrant, command: Command) -> bool:
+    place = grant.tenant == command.tenant and grant.environment in {command.environment, ANY}
+    return place and grant.role in APPROVING_ROLES
 
 
 def stopped_by_freeze(freezes: Iterable[Freeze], principals: Iterable[Principal], command: Command) -> str | None:

@@ -23,6 +23,8 @@ from governance.facts import Surroundings, assemble
 from governance.machine import CommandStore
 from governance.policy import PolicySet
 from governance.policy_archive import keep
+from governance.principals import find
+from governance.rights import accountable_for, unaccountable
 from mesh.currency import ReaderFor
 from mesh.surroundings import SurroundingsReader
 from storage.engine import Database
@@ -120,7 +122,7 @@ class Submission:
         action = self.actions.for_kind(proposal.kind)
         plan = await action.plan(proposal, at=now)
         shared = proposal.model_dump(exclude={"evidence_digest"})
-        return Command.model_validate(
+        command = Command.model_validate(
             shared
             | {
                 "id": CommandId(self.ids.ulid()),
@@ -134,6 +136,17 @@ class Submission:
                 "proposed_at": now,
             }
         )
+        self._check_accountable(command)
+        return command
+
+    def _check_accountable(self, command: Command) -> None:
+        """Raise Invalid where a waiver names somebody who cannot answer for it."""
+        if (name := accountable_for(command)) is None:
+            return
+        with self.database.read() as connection:
+            refusal = unaccountable(find(connection, name), command, (), command.proposed_at)
+        if refusal is not None:
+            raise Invalid(refusal, reason="accountable")
 
 
 @dataclass(frozen=True, slots=True)

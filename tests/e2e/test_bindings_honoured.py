@@ -159,6 +159,9 @@ PERSON, OTHER = (
     )
     for name in ("person:ana", "person:ben")
 )  # fmt: skip
+ANSWERS = Principal(
+    id=PrincipalId("person:a"), kind="person", name="a", grants=(RoleGrant(role="approver", tenant=ACME),)
+)
 
 
 class Stand:
@@ -169,7 +172,7 @@ class Stand:
         self.simulated = asyncio.run(open_simulated(home, demo_world(), 7, choices))
         self.mesh, self.world = self.simulated.mesh, self.simulated.world
         self.shelve(trusting_market(self.mesh.runtime.services.parts.home))
-        for one in (PERSON, OTHER):
+        for one in (PERSON, OTHER, ANSWERS):
             self.mesh.principals.add(one, by=MESH.id)
         self.names = {"former": self.world.environment_state().services["pricing"].version}
         asyncio.run(self.fill())

@@ -143,4 +143,5 @@ def test_a_kill_switch_says_whether_running_undos_continue(path: GovernedPath, c
 
 def test_an_undo_waits_for_neither_people_freeze_nor_budget() -> None:
     names = {check.__name__ for check in FORWARD} - {check.__name__ for check in UNDO}
-    assert names == {"decided", "not_frozen", "policy_unchanged", "approvers_stand", "budget_holds"}
+    people = {"approvers_stand", "accountable_stands"}
+    assert names == {"decided", "not_frozen", "policy_unchanged", "budget_holds"} | people
