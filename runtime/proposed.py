@@ -1,4 +1,4 @@
-"""Writes that came without a grant: handed over as proposals, once per idempotency key, with no effect."""
+"""Writes that came without a grant: handed over as proposals, once per caller and idempotency key, with no effect."""
 
 from dataclasses import dataclass
 
@@ -62,6 +62,7 @@ def _known(connection: Connection, write: Write, key: str) -> str | None:
         select(proposed_writes.c.location, proposed_writes.c.request_digest).where(
             proposed_writes.c.tenant == write.tenant,
             proposed_writes.c.environment == write.environment,
+            proposed_writes.c.principal == write.principal,
             proposed_writes.c.idempotency_key == key,
         )
     ).first()

@@ -36,10 +36,11 @@ def list_commands(
 
 
 @router.get("/{command}")
-def show_command(command: Id, reach: ReadingReach, services: Services) -> CommandView:
-    """Show one command: card, decision, approvals, audit trail."""
+def show_command(command: Id, reach: ReadingReach, services: Services, response: Response) -> CommandView:
+    """Show one command: card, decision, approvals, audit trail. The ETag is its version."""
     view = services.commands.view(reach, CommandId(command))
     _within(reach, view.record)
+    response.headers["ETag"] = f'"{view.record.version}"'
     return view
 
 

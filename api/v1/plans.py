@@ -5,7 +5,7 @@ An answer names the digest that was on the plan's card, and counts for exactly t
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import CurrentPrincipal, ReadingReach
@@ -34,10 +34,11 @@ def list_plans(
 
 
 @router.get("/{plan}")
-def show_plan(plan: Id, reach: ReadingReach, services: Services) -> PlanView:
-    """Show one plan: its card and its commands in order."""
+def show_plan(plan: Id, reach: ReadingReach, services: Services, response: Response) -> PlanView:
+    """Show one plan: its card and its commands in order. The ETag is its version."""
     view = services.plans.view(reach, plan)
     _within(reach, view.record)
+    response.headers["ETag"] = f'"{view.record.version}"'
     return view
 
 

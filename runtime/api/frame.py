@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Response
 
 from domain.base import Frozen, Slug, digest_of
-from domain.errors import Invalid
+from domain.errors import Conflict, Invalid
 from domain.outcomes import EffectReceipt
 from domain.runtime_api import PreviewAnswer, ProposedAnswer
 from runtime.api.caller import Access
@@ -61,6 +61,12 @@ def write_of(here: Access, framed: Frame, route: str, body: Frozen, rationale: s
         rationale=rationale,
         trace=framed.trace,
     )
+
+
+def check_match(framed: Frame, version: int) -> None:
+    """Hold a write to its If-Match, where it says one. Raises Conflict."""
+    if framed.if_match is not None and framed.if_match != version:
+        raise Conflict("the document is at another version", reason="version_mismatch")
 
 
 def answer(response: Response, given: Answer) -> WriteAnswer:

@@ -4,7 +4,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from domain.base import Slug
 from domain.desired import DesiredState
@@ -14,6 +14,7 @@ from domain.packs import InstalledPack, PackAnswer, PackPlanAnswer, PackPlanBody
 from domain.principals import READING_ROLES
 from runtime import state
 from runtime.api.caller import Acting, Here, MayWrite, Services, Who
+from runtime.api.frame import Framed, check_match
 from runtime.marketplace.market import market_at
 from runtime.marketplace.rollouts import ROLLOUTS, shown
 from runtime.parts import RuntimeServices
@@ -52,11 +53,15 @@ async def pack(runtime: Services, who: Who, tenant: Acting, pack: Annotated[Slug
 
 
 @router.post("/environments/{environment}/packs/plan")
-async def plan(runtime: Services, here: MayWrite, body: PackPlanBody) -> PackPlanAnswer:
-    """Work out what installing, upgrading or taking off a pack would do here. Nothing takes effect."""
+async def plan(
+    runtime: Services, here: MayWrite, framed: Framed, body: PackPlanBody, response: Response
+) -> PackPlanAnswer:
+    """Work out what installing, upgrading or taking off a pack would do here: a dry run always, so no key is kept."""
     await runtime.convergence.absorb(here.environment)
     with runtime.database.read() as connection:
         desired = state.current(connection, here.environment)
+    check_match(framed, desired.version)
+    response.headers["ETag"] = f'"{desired.version}"'
     market = market_at(runtime.parts.home)
     return market.plan(body, here.tenant, here.view, desired, runtime.clock.now(), {})
 

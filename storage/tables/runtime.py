@@ -108,10 +108,10 @@ proposed_writes = Table(
     runtime_metadata,
     Column("tenant", String(200), primary_key=True),
     Column("environment", String(200), primary_key=True),
+    Column("principal", String(200), primary_key=True),
     Column("idempotency_key", String(200), primary_key=True),
     Column("request_digest", String(80), nullable=False),
     Column("location", String(400), nullable=False),
-    Column("principal", String(200), nullable=False),
     Column("at", UtcTime, nullable=False),
 )
 

@@ -45,7 +45,7 @@ class Stand:
         self.app = application(self.mesh)
         trusting_market(self.mesh.runtime.services.parts.home)
         self.tokens = {tenant: self.person(f"person:{tenant}", tenant) for tenant in (OWNER, STRANGER)}
-        self.person("person:carl", OWNER)
+        self.tokens["carl"] = self.person("person:carl", OWNER)
         self.person("person:pat", PLATFORM)
         self.things = {"tenant": OWNER, "service": "checkout", "entity": "service/checkout"}
         self.digests = {}
@@ -121,8 +121,8 @@ class Stand:
             "subscription": (await self.say("POST", "/v1/subscriptions", OWNER, body=hook)).json()["id"],
         }  # fmt: skip
 
-    async def say(self, method, path, tenant, *, body=None, acting=None):
-        headers = {"Authorization": f"Bearer {self.tokens[tenant]}"}
+    async def say(self, method, path, who, *, body=None, acting=None, headers=None):
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} | (headers or {})
         headers |= {} if acting is None else {"Opsmesh-Tenant": acting}
         transport = httpx.ASGITransport(app=self.app)
         async with httpx.AsyncClient(transport=transport, base_url=LOCAL_URL, headers=headers) as http:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
-from domain.base import Digest, Frozen, UtcDatetime
+from domain.base import Digest, Frozen, UtcDatetime, digest_of
 from domain.errors import Conflict
 from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
 from domain.runtime_api import OperationStatus, Progress
@@ -84,18 +84,21 @@ THE = "the"
 """Id of documents of which a place has one."""
 
 
-def is_repeated(connection: Connection, place: Place, key: str | None, request: Digest, *, at: datetime | None) -> bool:
-    """Tell whether this request came under its key before, and keep it, unless `at` is None, where it did not.
+def is_repeated(
+    connection: Connection, place: Place, who: PrincipalId, key: str | None, request: Digest, *, at: datetime | None
+) -> bool:
+    """Tell whether the caller sent this under the key before, and keep it, unless `at` is None, where it did not.
 
-    Raises Conflict where another request came under the key.
+    Raises Conflict where another request of the caller's came under the key. Somebody else's same key is another one.
     """
     if key is None:
         return False
-    before = REQUESTS.get(connection, place, key)
+    name = digest_of([who, key])
+    before = REQUESTS.get(connection, place, name)
     if before is not None and before.body.request != request:
         raise Conflict("the idempotency key was used for another request", reason="key_reused")
     if before is None and at is not None:
-        REQUESTS.put(connection, place, key, Said(request=request), at=at)
+        REQUESTS.put(connection, place, name, Said(request=request), at=at)
     return before is not None
 
 

@@ -12,11 +12,11 @@ from pydantic import Field, JsonValue
 from sqlalchemy import Connection
 
 from domain.base import Digest, Frozen, Slug, digest_of
-from domain.errors import Conflict, Invalid, NotFound, Refused
+from domain.errors import Invalid, NotFound, Refused
 from domain.ids import PLATFORM, EnvironmentId
 from domain.principals import Role
 from runtime.api.caller import Access, Acting, Services, Who, enter, enter_writing
-from runtime.api.frame import Frame, Framed
+from runtime.api.frame import Frame, Framed, check_match
 from runtime.documents import Place
 from runtime.parts import RuntimeServices
 from runtime.services.chaos.consent import MOST_SERVICES, Consent
@@ -116,11 +116,11 @@ async def store_experiment(
     document = body.experiment.document
     body.experiment.resolved()
     with runtime.database.begin() as connection:
-        repeated = _repeated(runtime, connection, place, framed, body)
+        repeated = _repeated(runtime, connection, here, framed, body)
         found = EXPERIMENTS.get(connection, place, body.id)
         version = 0 if found is None else found.version
         if not repeated:
-            _check_match(framed, version)
+            check_match(framed, version)
         # A repeated request is answered, not done again: somebody else may have written since.
         if not (framed.dry_run or repeated) and (found is None or found.body.document != document):
             stored = StoredExperiment(document=document, by=who.id)
@@ -188,11 +188,11 @@ async def give_consent(
         raise Invalid(f"at most {MOST_SERVICES} services by name; say * for all", reason="too_many_services")
     place = _place(here)
     with runtime.database.begin() as connection:
-        repeated = _repeated(runtime, connection, place, framed, body)
+        repeated = _repeated(runtime, connection, here, framed, body)
         found = CONSENTS.get(connection, place, THE)
         version, stands = (0, body.consent) if found is None else (found.version, found.body)
         if not repeated:
-            _check_match(framed, version)
+            check_match(framed, version)
             stands = body.consent
         if not (framed.dry_run or repeated) and (found is None or found.body != stands):
             version = CONSENTS.put(connection, place, THE, stands, at=runtime.clock.now())
@@ -201,7 +201,9 @@ async def give_consent(
 
 
 @router.post("/chaos-stops")
-async def stop(runtime: Services, who: Who, tenant: Acting, framed: Framed, body: StopBody) -> StopAnswer:
+async def stop(
+    runtime: Services, who: Who, tenant: Acting, framed: Framed, body: StopBody, response: Response
+) -> StopAnswer:
     """Stop experiments and take all their faults back, at once; or allow them again.
 
     No idempotency key holds a stop up, whatever it was used for: stopping twice does no harm. A repeated request to
@@ -213,45 +215,49 @@ async def stop(runtime: Services, who: Who, tenant: Acting, framed: Framed, body
         raise Refused("a role that may stop is needed", reason="role_missing")
     if not body.engaged:
         _check_person(here)
-    if framed.dry_run:
-        return _stopped(runtime, place)
     with runtime.database.begin() as connection:
-        if not body.engaged and _repeated(runtime, connection, place, framed, body):
-            return _stopped(runtime, place)
+        repeated = not body.engaged and _repeated(runtime, connection, here, framed, body)
+        if not repeated:
+            check_match(framed, _stop_version(connection, place))
+        if framed.dry_run or repeated:
+            return _stopped(runtime, place, response)
         said = Stop(engaged=body.engaged, by=who.id, reason=body.reason)
         STOPS.put(connection, place, THE, said, at=runtime.clock.now())
     if body.engaged:
         ask_to_end(runtime.parts, place, lambda _: True, f"experiments are stopped: {body.reason}")
         reverter = reverter_of(runtime.parts)
         await reverter.revert_all("all experiments are stopped", environment=place.environment, tenant=place.tenant)
-    return _stopped(runtime, place)
+    return _stopped(runtime, place, response)
 
 
 @router.get("/chaos-stops")
-async def stopped(runtime: Services, who: Who, tenant: Acting, environment: Where) -> StopAnswer:
-    """Tell whether experiments are stopped for the tenant."""
-    return _stopped(runtime, _place(await enter(runtime, who, tenant, environment)))
+async def stopped(runtime: Services, who: Who, tenant: Acting, environment: Where, response: Response) -> StopAnswer:
+    """Tell whether experiments are stopped for the tenant; the ETag is the version of its own stop."""
+    return _stopped(runtime, _place(await enter(runtime, who, tenant, environment)), response)
 
 
-def _stopped(runtime: RuntimeServices, place: Place) -> StopAnswer:
+def _stopped(runtime: RuntimeServices, place: Place, response: Response) -> StopAnswer:
     with runtime.database.read() as connection:
         found = stop_for(connection, place.environment, place.tenant)
+        response.headers["ETag"] = f'"{_stop_version(connection, place)}"'
     left = tuple(_open(lease) for lease in _leases(runtime, place))
     return StopAnswer(engaged=found is not None, reason="" if found is None else found.reason, left=left)
+
+
+def _stop_version(connection: Connection, place: Place) -> int:
+    found = STOPS.get(connection, place, THE)
+    return 0 if found is None else found.version
 
 
 def _place(here: Access) -> Place:
     return Place(environment=here.environment, tenant=here.tenant)
 
 
-def _check_match(framed: Frame, version: int) -> None:
-    if framed.if_match is not None and framed.if_match != version:
-        raise Conflict("the document is at another version", reason="version_mismatch")
-
-
-def _repeated(runtime: RuntimeServices, connection: Connection, place: Place, framed: Frame, body: Frozen) -> bool:
+def _repeated(runtime: RuntimeServices, connection: Connection, here: Access, framed: Frame, body: Frozen) -> bool:
     at = None if framed.dry_run else runtime.clock.now()
-    return is_repeated(connection, place, framed.key, digest_of(body.model_dump(mode="json")), at=at)
+    return is_repeated(
+        connection, _place(here), here.who.id, framed.key, digest_of(body.model_dump(mode="json")), at=at
+    )
 
 
 def _check_person(here: Access) -> None:
