@@ -27,6 +27,8 @@ TARGET: Final = 0.6
 """Use aimed at where no policy says one."""
 POOL_FULL: Final = 0.85
 """Share of a pool's cores that replicas may request: 7 to 10 % are the node's own (AKS), the rest is lost in pieces."""
+SPARE: Final = 1.25
+"""A ceiling costs nothing until it is used: a quarter more than the bound asks for, growth is followed in few steps."""
 AT_ONCE: Final = 2
 """No proposal more than doubles what there may be, as autoscalers do in a step: the next look comes soon."""
 HELD: Final = frozenset({"database", "cache", "queue"})
@@ -67,7 +69,7 @@ def outlook(topology: Topology, state: EnvironmentState, uses: Mapping[str, Use]
 
 def _service(service: RuntimeService, state: ServiceState, peak: Peak) -> Need:
     cores = state.cpu_millicores / 1000.0 * max(len(service.regions), 1)
-    wanted = units_for(peak.upper, cores, target_of(state))
+    wanted = units_for(peak.upper * (SPARE if scales(state) else 1.0), cores, target_of(state))
     ceiling = ceiling_of(state)
     return Need(f"service/{service.id}", peak, ceiling * cores * FULL, ceiling, min(wanted, AT_ONCE * ceiling))
 

@@ -65,10 +65,8 @@ async def keep_use(
     with parts.database.begin() as connection:
         for service in asked:
             cores = state.services[service.id].cpu_millicores / 1000.0
-            use = _longer(held.get(service.id), seen.get(service.id, {}), cores, until)
-            if use is not None:
-                kept[service.id] = use
-                USE.put(connection, Place(environment=environment, tenant=service.tenant), service.id, use, at=now)
+            kept[service.id] = use = _longer(held.get(service.id), seen.get(service.id, {}), cores, until)
+            USE.put(connection, Place(environment=environment, tenant=service.tenant), service.id, use, at=now)
     return kept
 
 
@@ -77,11 +75,9 @@ def _floor(at: datetime) -> datetime:
     return datetime.fromtimestamp(at.timestamp() // SAMPLE.total_seconds() * SAMPLE.total_seconds(), tz=UTC)
 
 
-def _longer(held: Use | None, seen: Mapping[datetime, float], replica_cores: float, until: datetime) -> Use | None:
+def _longer(held: Use | None, seen: Mapping[datetime, float], replica_cores: float, until: datetime) -> Use:
     """Return the history with what was seen behind it; a sample that is missing is unknown."""
-    if held is None and not seen:
-        return None
-    start = held.start if held is not None else min(seen)
+    start = held.start if held is not None else min(seen, default=until)
     known = list(held.cores) if held is not None else []
     for k in range(len(known), (until - start) // SAMPLE):
         busy = seen.get(start + k * SAMPLE)
