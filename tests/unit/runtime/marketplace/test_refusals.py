@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import stat
+import tarfile
 import zipfile
 
 import pytest
@@ -95,6 +96,95 @@ def test_another_payload_type(store):
     bundle = signed(KEY)
     sealed = json.loads(bundle[ENVELOPE]) | {"payloadType": "text/plain"}
     refused("pack_type_unknown", Refused, opened_by, store, bundle | {ENVELOPE: json.dumps(sealed).encode()})
+
+
+def test_what_was_signed_as_another_type_is_no_pack(store):
+    """The same bytes, signed by the trusted key for something else, and relabelled: the type is in what is signed."""
+    bundle = signed(KEY)
+    sealed = json.loads(bundle[ENVELOPE])
+    payload = base64.b64decode(sealed["payload"])
+    elsewhere = KEY.sign(envelope.pae("application/vnd.in-toto+json", payload))
+    sealed["signatures"] = [{"sig": base64.b64encode(elsewhere).decode()}]
+    refused("pack_signer_unknown", Refused, opened_by, store, bundle | {ENVELOPE: json.dumps(sealed).encode()})
+    bare = KEY.sign(payload)  # as a tool without the encoding would have signed it
+    sealed["signatures"] = [{"sig": base64.b64encode(bare).decode()}]
+    refused("pack_signer_unknown", Refused, opened_by, store, bundle | {ENVELOPE: json.dumps(sealed).encode()})
+
+
+def test_lengths_in_what_is_signed_cannot_be_shifted():
+    """Type and payload that read the same one after the other are two messages."""
+    assert envelope.pae("a", b" 1 b") != envelope.pae("a 4", b"b")
+
+
+def test_a_key_that_only_another_tenant_trusts_or_that_one_of_two_signers_lost(store):
+    theirs = key_of(2)
+    store.trust("globex", "theirs", theirs.public_key().public_bytes_raw(), AT)
+    refused("pack_signer_unknown", Refused, opened_by, store, signed(theirs))
+    assert opened_by(store, signed(theirs), tenant="globex").publisher == "theirs"
+    both, other = signed(KEY), signed(theirs)
+    sealed = json.loads(both[ENVELOPE])
+    sealed["signatures"] += json.loads(other[ENVELOPE])["signatures"]
+    two = both | {ENVELOPE: json.dumps(sealed).encode()}
+    assert opened_by(store, two).publisher == "maker"
+    store.revoke(ACME, "maker", AT)
+    refused("pack_key_revoked", Refused, opened_by, store, two)
+    assert opened_by(store, two, tenant="globex").publisher == "theirs"
+
+
+def test_the_name_in_the_folder_is_the_name_that_was_signed(store, tmp_path):
+    renamed = source(name="edge")
+    renamed["pack.json"] = renamed["pack.json"].replace(b'"edge"', b'"waf"')
+    bundle = signed(KEY) | {"pack.json": renamed["pack.json"]}
+    refused("pack_tampered", Refused, opened_by, store, bundle)
+    write(signed(KEY), tmp_path / "shelf" / "waf" / "0.1.0")
+    shelf = Shelf(store, tmp_path / "shelf", running="0.1.0")
+    refused("pack_misplaced", Refused, shelf.open, ACME, "waf", "0.1.0")
+
+
+def test_two_entries_of_one_name(tmp_path):
+    """Readers differ in which of the two they believe."""
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("README.md", "READMF.md"):
+            archive.writestr(name, name.encode())
+    path.write_bytes(path.read_bytes().replace(b"READMF.md", b"README.md"))
+    refused("pack_path_unsafe", Refused, read_bundle, path)
+
+
+def test_a_name_that_differs_between_the_entry_and_the_directory(tmp_path):
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("README.md", b"x")
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"README.md", b"README.mx", 1))
+    refused("pack_archive_invalid", Invalid, read_bundle, path)
+
+
+def test_links_between_folders_and_at_the_shelf(store, tmp_path):
+    folder = write(signed(KEY), tmp_path / "p")
+    (tmp_path / "secret").mkdir()
+    (folder / "docs").symlink_to(tmp_path / "secret", target_is_directory=True)
+    refused("pack_link", Refused, read_bundle, folder)
+    write(signed(KEY), tmp_path / "elsewhere")
+    (tmp_path / "shelf" / "edge").mkdir(parents=True)
+    (tmp_path / "shelf" / "edge" / "0.1.0").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    shelf = Shelf(store, tmp_path / "shelf", running="0.1.0")
+    refused("pack_link", Refused, shelf.open, ACME, "edge", "0.1.0")
+    for name in ("..", "../edge", "edge/../edge"):
+        refused("notfound", NotFound, shelf.open, ACME, name, "0.1.0")
+
+
+def test_a_size_that_lies_and_other_archives(tmp_path):
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", b"0" * (8 * MAX_FILE_BYTES))
+    big = (8 * MAX_FILE_BYTES).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(big, (10).to_bytes(4, "little")))
+    with pytest.raises((Refused, Invalid)):
+        read_bundle(path)
+    with tarfile.open(tmp_path / "p.tar.gz", "w:gz") as archive:
+        archive.add(write({"a": b"0" * MAX_FILE_BYTES}, tmp_path / "t"), "x")
+    refused("pack_archive_invalid", Invalid, read_bundle, tmp_path / "p.tar.gz")
 
 
 def test_extra_and_missing_files(store):
