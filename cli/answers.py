@@ -135,7 +135,7 @@ PACKS = Columns(
 PACKS_INSTALLED = Columns(
     "Installed",
     (("environment", "environment"), ("pack", "pack"), ("version", "version"), ("newest", "newest"),
-     ("parameters", "parameters")),
+     ("refused today", "refused"), ("parameters", "parameters")),
 )  # fmt: skip
 PACK_KEYS = Columns("Keys", (("publisher", "name"), ("key", "id"), ("state", "state"), ("since", "since")))
 

@@ -117,6 +117,8 @@ class TenantState(Frozen):
     """Hosts of the model, chat and log endpoints that its evidence is sent to."""
     packs: dict[Slug, PackState] = Field(default_factory=dict[str, PackState])
     """Installed marketplace packs by name."""
+    packs_taken_off: dict[Slug, Slug] = Field(default_factory=dict[str, str])
+    """The version of each pack that was taken off: an older one does not come back that way."""
 
 
 class EnvironmentState(Frozen):

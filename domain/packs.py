@@ -36,6 +36,8 @@ class InstalledPack(Frozen):
     parameters: dict[Slug, bool | int | float | str]
     newest: str = ""
     """The newest version the tenant could have; empty where there is none."""
+    refused: str = ""
+    """Why it could not be installed today, as after its key was revoked; it stays until somebody takes it off."""
 
 
 class PacksAnswer(Frozen):

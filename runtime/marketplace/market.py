@@ -75,9 +75,14 @@ class Market:
             InstalledPack(
                 environment=environment, pack=name, version=pack.version, digest=pack.digest,
                 parameters=pack.parameters, newest=self.newest(tenant, name),
+                refused=self._refused(tenant, name, pack.version),
             )
             for name, pack in sorted((held.packs if held else {}).items())
         ]  # fmt: skip
+
+    def _refused(self, tenant: TenantId, name: str, version: str) -> str:
+        found = next((p for p in self.shelf.listed(tenant) if (p.name, p.version) == (name, version)), None)
+        return "notfound" if found is None else found.refused
 
     def newest(self, tenant: TenantId, name: str) -> str:
         """Return the newest version the tenant can use, empty where there is none."""

@@ -33,6 +33,8 @@ def pack_meaning(patches: Sequence[Patch], state: EnvironmentState) -> tuple[Pac
     except ValidationError as error:
         raise Invalid("the record of the pack does not fit its form", reason="arguments_invalid") from error
     named = {field.path for pack in (before, after) if pack is not None for field in pack.fields}
+    if after is None:
+        named.add(("tenants", tenant, "packs_taken_off", name))
     beside = [patch for patch in patches if patch is not record]
     if any(patch.override_until is not None for patch in patches) or any(p.path not in named for p in beside):
         raise Invalid("one write is one command: a pack changes its own fields only", reason="not_one_command")

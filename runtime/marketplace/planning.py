@@ -30,7 +30,14 @@ class PackWrites(Frozen):
 
 
 def install(pack: Pack, given: Mapping[str, Scalar], setting: Setting, tenant: TenantId) -> PackWrites:
-    """Return what puts the pack in. Raises Invalid where it is in already, Refused where another pack holds a field."""
+    """Return what puts the pack in.
+
+    Raises Invalid where it is in already, Refused where another pack holds a field or a newer version was taken off.
+    """
+    here = setting.state.tenants.get(tenant)
+    last = here.packs_taken_off.get(pack.manifest.name) if here else None
+    if last is not None and precedence(pack.manifest.version) < precedence(last):
+        raise Refused(f"{last} was taken off: {pack.manifest.version} would be a step back", reason="pack_rollback")
     if pack.manifest.name in _installed(setting.state, tenant):
         raise Invalid("the pack is installed: upgrade it", reason="pack_installed")
     return _written(pack, chosen(pack.manifest, given), setting, tenant, {})
@@ -64,6 +71,7 @@ def uninstall(name: str, state: EnvironmentState, tenant: TenantId) -> PackWrite
         patches=(
             *(Patch(op="set", path=field.path, value=field.before) for field in ours),
             Patch(op="remove", path=_place(tenant, name)),
+            Patch(op="set", path=_taken_off(tenant, name), value=held.version),
         ),
         kept=tuple(".".join(field.path) for field in held.fields if field not in ours),
     )
@@ -139,6 +147,11 @@ def _held(state: EnvironmentState, tenant: TenantId, name: str) -> PackState:
     if (held := _installed(state, tenant).get(name)) is None:
         raise NotFound("no such pack is installed", reason="pack_not_installed")
     return held
+
+
+def _taken_off(tenant: str, name: str) -> PatchPath:
+    """Return where the version of a pack that was taken off stands."""
+    return ("tenants", tenant, "packs_taken_off", name)
 
 
 def _place(tenant: TenantId, name: str) -> PatchPath:

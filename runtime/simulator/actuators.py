@@ -231,7 +231,7 @@ def _set_tenant(world: World, tenant: str, wanted: TenantState, actor: str = "pl
         world.live.rebind(tenant, None if wanted.primary_region == first else wanted.primary_region)
     old, new = before.model_dump(mode="json"), wanted.model_dump(mode="json")
     for key in old:
-        if old[key] != new[key]:
+        if old[key] != new[key] and key != "packs_taken_off":  # told with the packs
             text = f"{tenant} {'ingress limit' if key == 'rate_limit_rps' else key.replace('_', ' ')}"
             was, now = (None, None) if key == "packs" else (old[key], new[key])
             world.note(f"tenant/{tenant}", "policy", was, now, actor, text)

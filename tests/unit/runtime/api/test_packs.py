@@ -116,9 +116,28 @@ async def test_installed_upgraded_undone_and_taken_off(person, bench):
     await action.apply(back, grant=bench.issuer.grant(back))
     assert (await bench.target.live(PROD)).services["shop"].cdn.ttl_s == 90
 
-    await carried_out(bench, proposal("pack.uninstall"))
+    held = await bench.target.live(PROD)
+    action, third = await carried_out(bench, proposal("pack.uninstall"))
     state = await bench.target.live(PROD)
     assert (state.services["shop"].cdn, state.tenants["acme"].packs) == (None, {})
+    undo = await action.plan_undo(third, at=bench.clock.now())
+    back = bench.command(proposal("pack.uninstall"), undo, role="undo", parent=third.id)
+    await action.apply(back, grant=bench.issuer.grant(back))
+    assert await bench.target.live(PROD) == held
+
+
+async def test_a_key_revoked_after_the_installation_is_told_and_the_pack_can_be_taken_off(person, bench):
+    await carried_out(bench, proposal(version="0.1.0"))
+    market_at(bench.services.parts.home).trust.revoke(TenantId("acme"), "maker", AT)
+    await bench.services.reconcile()
+    assert (await bench.target.live(PROD)).services["shop"].cdn is not None
+    [held] = (await person.get("/runtime/packs")).json()["installed"]
+    assert (held["refused"], held["newest"]) == ("pack_key_revoked", "")
+    action = bind_actions(bench.client)["pack"]
+    with pytest.raises(Refused, match="revoked"):
+        await action.plan(proposal("pack.upgrade"), at=bench.clock.now())
+    await carried_out(bench, proposal("pack.uninstall"))
+    assert (await bench.target.live(PROD)).services["shop"].cdn is None
 
 
 async def test_a_key_revoked_after_the_plan_lapses_the_command(bench):

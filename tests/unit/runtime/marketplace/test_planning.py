@@ -202,3 +202,18 @@ def test_a_policy_written_without_its_defaults_is_still_the_packs_own(store):
     assert (up.kept, newer.services["web"].scaling.target_cpu_utilisation) == ((), 0.5)
     off = uninstall("edge", newer, ACME)
     assert (off.kept, after(newer, off).services) == ((), before.services)
+
+
+def test_taking_it_off_is_no_way_back_to_an_older_version(store):
+    newer = after(state(), install(version(store, "0.2.0"), {}, setting(state()), ACME))
+    gone = after(newer, uninstall("edge", newer, ACME))
+    assert gone.tenants[ACME].packs_taken_off == {"edge": "0.2.0"}
+    with pytest.raises(Refused) as found:
+        install(version(store, "0.1.9"), {}, setting(gone), ACME)
+    assert found.value.reason == "pack_rollback"
+    again = after(gone, install(version(store, "0.2.0"), {}, setting(gone), ACME))
+    assert again.tenants[ACME].packs["edge"].version == "0.2.0"
+    writes = uninstall("edge", newer, ACME).patches
+    lower = [p.model_copy(update={"path": ("tenants", "globex", "packs_taken_off", "edge")}) for p in writes[-1:]]
+    with pytest.raises(Invalid, match="its own fields"):
+        pack_meaning((*writes[:-1], *lower), newer)
