@@ -22,6 +22,8 @@ from api.views import (
     FreezeView,
     IncidentView,
     KillSwitchRequest,
+    PlanProposed,
+    PlanRequest,
     PlanView,
     Proposed,
     TokenView,
@@ -126,7 +128,7 @@ class Deciding(Protocol):
 
 
 class ChangePlans(Protocol):
-    """Change plans, read and answered."""
+    """Change plans, read, proposed and answered."""
 
     def list(self, reach: Reach, *, states: Sequence[PlanState], limit: int) -> Sequence[PlanRecord]:
         """Return the newest plans within reach, newest first; all states when none is named."""
@@ -138,6 +140,10 @@ class ChangePlans(Protocol):
 
     def view(self, reach: Reach, plan: str) -> PlanView:
         """Return one plan with its card. Raises NotFound."""
+        ...
+
+    async def propose(self, who: Principal, request: PlanRequest, *, key: str | None, dry_run: bool) -> PlanProposed:
+        """Plan and decide all; record them unless it is a dry run. The same key returns what became of the first."""
         ...
 
     async def decide(self, click: PlanClick, verdict: Literal["approve", "reject"]) -> PlanDecideResult:

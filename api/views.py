@@ -13,7 +13,7 @@ from domain.decisions import Approval, Decision, Freeze, KillSwitch
 from domain.evidence import Diagnosis, EvidencePack
 from domain.ids import CommandId, EnvironmentId, EvidenceId, IncidentId, PrincipalId, RunId, TenantId
 from domain.incidents import Incident
-from domain.plans import PlanRecord
+from domain.plans import MOST_COMMANDS, PlanRecord, PlanWindow
 from domain.principals import PrincipalKind, Role, RoleGrant
 from domain.topology import EntityRef
 
@@ -25,23 +25,51 @@ NAME = StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length
 PlaceName = Slug | Literal["*"]
 
 
-class CommandRequest(Frozen):
-    """A command as a caller proposes it. Who proposes is told by the credential, never by the body."""
+class StepRequest(Frozen):
+    """What one command does and why. Who proposes is told by the credential, never by the body."""
 
     kind: CommandKind
     arguments: dict[str, JsonValue]
     target: EntityRef
-    tenant: Annotated[TenantId, NAME]
-    environment: Annotated[EnvironmentId, NAME]
     rationale: Text = ""
     evidence: tuple[Annotated[EvidenceId, NAME], ...] = Field(default=(), max_length=200)
-    incident: Annotated[IncidentId, NAME] | None = None
 
     @model_validator(mode="after")
     def _arguments_fit(self) -> Self:
         CATALOGUE[self.kind].arguments.model_validate(self.arguments)
         if b"\\u0000" in canonical_json(self.arguments):
             raise ValueError("arguments may not hold the zero character")
+        return self
+
+
+class CommandRequest(StepRequest):
+    """A command as a caller proposes it."""
+
+    tenant: Annotated[TenantId, NAME]
+    environment: Annotated[EnvironmentId, NAME]
+    incident: Annotated[IncidentId, NAME] | None = None
+
+
+class PlanRequest(Frozen):
+    """Commands in one place that are decided as one and run in this order."""
+
+    tenant: Annotated[TenantId, NAME]
+    environment: Annotated[EnvironmentId, NAME]
+    commands: tuple[StepRequest, ...] = Field(min_length=1, max_length=MOST_COMMANDS)
+    window: PlanWindow | None = None
+    """When they may start; from now for four hours where none is given."""
+    compensate_in: tuple[Annotated[int, Field(ge=0, lt=MOST_COMMANDS)], ...] | None = Field(
+        default=None, max_length=MOST_COMMANDS
+    )
+    """Positions from 0 in the order of their undo; where none are given all that can be undone are, the last first."""
+    rationale: Text = ""
+    incident: Annotated[IncidentId, NAME] | None = None
+
+    @model_validator(mode="after")
+    def _positions_fit(self) -> Self:
+        named = self.compensate_in or ()
+        if len(set(named)) != len(named) or any(position >= len(self.commands) for position in named):
+            raise ValueError("compensate_in names each command of the plan at most once, from 0")
         return self
 
 
@@ -52,6 +80,16 @@ class Proposed(Frozen):
     card: Card
     decision: Decision | None
     record: CommandRecord | None = None
+
+
+class PlanProposed(Frozen):
+    """What became of a proposed plan, or would: then there is no record of it."""
+
+    dry_run: bool
+    card: Card
+    decisions: tuple[Decision | None, ...]
+    """What policy said to each command, in order."""
+    record: PlanRecord | None = None
 
 
 class ClickRequest(Frozen):

@@ -42,11 +42,13 @@ class Plans:
 
         Raises Invalid when the commands are not the plan's, Conflict when the key stands for another plan.
         """
-        _check_members(plan, commands)
+        check_members(plan, commands)
         with self._database.begin() as connection:
             if (first := plan_by_key(connection, plan.tenant, key)) is not None:
                 return same_plan(first, commands)
             if not insert_once(connection, change_plans, self._row(plan, key, rationale)):
+                if (first := plan_by_key(connection, plan.tenant, key)) is not None:
+                    return same_plan(first, commands)  # somebody was faster under the same key
                 raise Broken(f"the id {plan.id} is taken", reason="id_taken")
             for position, command in enumerate(commands):
                 if self._steps.insert(connection, command, actor=plan.proposer) is None:
@@ -174,7 +176,7 @@ def same_plan(first: PlanRecord, commands: Sequence[Command]) -> PlanRecord:
     return first
 
 
-def _check_members(plan: ChangePlan, commands: Sequence[Command]) -> None:
+def check_members(plan: ChangePlan, commands: Sequence[Command]) -> None:
     """Raise Invalid unless these are the plan's commands, each undone only where it can be, in its window's time."""
     if plan.commands != tuple(c.id for c in commands) or plan.digests != tuple(c.digest for c in commands):
         raise Invalid("the commands are not the plan's", reason="plan_mismatch")

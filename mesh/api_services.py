@@ -25,7 +25,7 @@ from api.views import (
     TokenView,
 )
 from domain.base import Digest
-from domain.commands import Command, CommandRecord, Proposal, State
+from domain.commands import CommandRecord, Proposal, State
 from domain.decisions import DecideResult, Freeze, KillSwitch
 from domain.errors import NotFound, Unavailable
 from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
@@ -41,7 +41,7 @@ from mesh.cards import command_card
 from mesh.composition import Mesh
 from mesh.plan_services import PlansBehind
 from mesh.shared import SharedBehind
-from mesh.submission import callers_key
+from mesh.submission import callers_key, unrecorded
 from mesh.tracing import TracesBehind
 from storage.tables.knowledge import incidents as incident_rows
 from storage.tables.knowledge import index_documents
@@ -146,7 +146,7 @@ class ProposingBehind:
         proposal = Proposal(**request.model_dump(), proposer=who.id)
         if dry_run:
             command, decision = await self.mesh.submission.preview(proposal)
-            return Proposed(dry_run=True, card=command_card(_unrecorded(command), decision=decision), decision=decision)
+            return Proposed(dry_run=True, card=command_card(unrecorded(command), decision=decision), decision=decision)
         record = await self.mesh.submission.submit(proposal, key=callers_key(proposal, key))
         decided = self.mesh.governed.commands.decision(record.command.tenant, record.command.id)
         return Proposed(dry_run=False, card=command_card(record, decision=decided), decision=decided, record=record)
@@ -353,11 +353,3 @@ def _of_tenants(column: ColumnElement[str], reach: Reach) -> ColumnElement[bool]
 
 def _shown(issued: IssuedToken) -> TokenView:
     return TokenView(holder=issued.holder, token=issued.token, lookup=issued.lookup)
-
-
-def _unrecorded(command: Command) -> CommandRecord:
-    """The record a dry run would have made."""
-    return CommandRecord(
-        command=command, digest=command.digest, state=State.PROPOSED, version=1, updated_at=command.proposed_at,
-        reason="dry run: nothing is recorded",
-    )  # fmt: skip

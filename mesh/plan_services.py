@@ -5,21 +5,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from api.ports import PlanClick
-from api.views import PlanView
+from api.views import PlanProposed, PlanRequest, PlanView
+from domain.commands import Proposal
 from domain.decisions import PlanDecideResult
-from domain.errors import NotFound
+from domain.errors import Conflict, NotFound
 from domain.ids import TenantId
-from domain.plans import PlanRecord, PlanState
-from domain.principals import ANY, Reach
+from domain.plans import PlanRecord, PlanState, PlanWindow
+from domain.principals import ANY, Principal, Reach
 from mesh.cards import plan_card
 from mesh.composition import Mesh
+from mesh.submission import EXECUTION_EXPIRY
 
 _SCAN = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class PlansBehind:
-    """Plans within reach, read and answered."""
+    """Plans within reach, read, proposed and answered."""
 
     mesh: Mesh
 
@@ -48,6 +50,35 @@ class PlansBehind:
             record=record, card=plan_card(record, [store.decision(tenant, c) for c in record.plan.commands])
         )
 
+    async def propose(self, who: Principal, request: PlanRequest, *, key: str | None, dry_run: bool) -> PlanProposed:
+        """Plan and decide all; record them unless it is a dry run."""
+        planning, now = self.mesh.loop.planning, self.mesh.parts.clock.now()
+        window = request.window or PlanWindow(start=now, end=now + EXECUTION_EXPIRY)
+        proposals = _proposals(who, request)
+        if dry_run:
+            draft, said = await planning.preview(proposals, window=window, compensate_in=request.compensate_in)
+            return PlanProposed(dry_run=True, card=plan_card(draft, said), decisions=tuple(said))
+        record = await planning.propose(proposals, window=window, compensate_in=request.compensate_in, key=key)
+        plan = record.plan
+        stands = PlanWindow(start=plan.window_start, end=plan.window_end)
+        order = plan.compensate_in if request.compensate_in is None else request.compensate_in
+        if (request.window or stands, order) != (stands, plan.compensate_in):
+            raise Conflict("the idempotency key stands for another plan", reason="key_taken")
+        view = self.view(Reach(places=frozenset({(plan.tenant, plan.environment)})), plan.id)
+        decisions = tuple(self.mesh.governed.commands.decision(plan.tenant, command) for command in plan.commands)
+        return PlanProposed(dry_run=False, card=view.card, decisions=decisions, record=view.record)
+
     async def decide(self, click: PlanClick, verdict: Literal["approve", "reject"]) -> PlanDecideResult:
         """Count an answer. Raises Refused with the reason when it may not count."""
         return await self.mesh.loop.planning.answer(click.record, click.digest, click.who, verdict, "api", click.note)
+
+
+def _proposals(who: Principal, request: PlanRequest) -> Sequence[Proposal]:
+    """Return each command as its proposer's; one without a reason of its own has the plan's."""
+    shared = {
+        "tenant": request.tenant, "environment": request.environment, "incident": request.incident, "proposer": who.id,
+    }  # fmt: skip
+    return [
+        Proposal.model_validate(step.model_dump() | shared | {"rationale": step.rationale or request.rationale})
+        for step in request.commands
+    ]

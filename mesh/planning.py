@@ -5,14 +5,15 @@ has its turn by the ordinary path, and here tells where each plan stands and beg
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from domain.changes import PatchPath
 from domain.commands import Command, Proposal
-from domain.decisions import PlanDecideResult
-from domain.errors import Conflict, Invalid
+from domain.decisions import Decision, PlanDecideResult
+from domain.errors import Conflict, Invalid, NotFound, Refused
 from domain.ids import CommandId
 from domain.plans import MOST_COMMANDS, ChangePlan, PlanRecord, PlanState, PlanWindow, next_undo
 from domain.ports import Clock, Ids
@@ -20,8 +21,8 @@ from domain.principals import Principal
 from governance.approvals import Approvals
 from governance.ballots import Answer, Channel, Verdict
 from governance.facts import assemble
-from governance.plans import Plans
-from mesh.submission import Submission, callers_key
+from governance.plans import Plans, check_members
+from mesh.submission import Submission, callers_key, unrecorded
 from mesh.undoing import Undoing
 
 LONGEST_WINDOW = timedelta(days=7)
@@ -53,26 +54,32 @@ class Planning:
         `compensate_in` names positions in the order of their undo; without it, all that have an inverse, last first.
         Raises Invalid where the proposals are not of one place and proposer, or one rests on what another writes.
         """
-        first = _check(proposals, window, self.clock.now())
+        first = _first_of(proposals)
         held = callers_key(first, key) or self.ids.ulid()
         known = self.plans.by_key(first.tenant, held)
         if known is None:
-            commands = [
-                (await self.submission.plan(proposal, key=f"{held}.{number}")).model_copy(
-                    update={"expires_at": window.end}
-                )
-                for number, proposal in enumerate(proposals)
-            ]
-            _check_independent(commands)
-            plan = self._plan(first, commands, window, compensate_in)
+            plan, commands = await self._drafted(proposals, held, window, compensate_in)
             known = self.plans.propose(plan, commands, key=held, rationale=_rationale(proposals))
-        elif [(m.command.kind, m.command.arguments) for m in known.members] != [
-            (p.kind, p.arguments) for p in proposals
+        elif [(m.command.kind, m.command.arguments, m.command.target) for m in known.members] != [
+            (p.kind, p.arguments, p.target) for p in proposals
         ]:
             raise Conflict("the idempotency key stands for another plan", reason="key_taken")
         for member in known.members:
             await self.submission.decide(member)
         return self.plans.settle(first.tenant, known.plan.id)
+
+    async def preview(
+        self, proposals: Sequence[Proposal], *, window: PlanWindow, compensate_in: Sequence[int] | None = None
+    ) -> tuple[PlanRecord, Sequence[Decision]]:
+        """Plan and decide all without recording anything. Raises as `propose` does."""
+        plan, commands = await self._drafted(proposals, self.ids.ulid(), window, compensate_in)
+        check_members(plan, commands)
+        record = PlanRecord(
+            plan=plan, digest=plan.digest, state=PlanState.PROPOSED, version=1, updated_at=self.clock.now(),
+            reason="dry run: nothing is recorded", rationale=_rationale(proposals),
+            members=tuple(map(unrecorded, commands)),
+        )  # fmt: skip
+        return record, [await self.submission.redecide(command) for command in commands]
 
     async def answer(
         self, record: PlanRecord, digest: str, who: Principal, verdict: Verdict, channel: Channel, note: str = ""
@@ -99,6 +106,20 @@ class Planning:
             except Conflict:
                 _LOG.info("plan %s moved meanwhile; it is looked at again", record.plan.id)
 
+    async def _drafted(
+        self, proposals: Sequence[Proposal], key: str, window: PlanWindow, compensate_in: Sequence[int] | None
+    ) -> tuple[ChangePlan, Sequence[Command]]:
+        first, now = _first_of(proposals), self.clock.now()
+        if window.end <= now or window.end > now + LONGEST_WINDOW:
+            raise Invalid("a plan's window ends within the next seven days", reason="plan_window")
+        commands: list[Command] = []
+        for number, proposal in enumerate(proposals):
+            with _told_of(number, proposal):
+                command = await self.submission.plan(proposal, key=f"{key}.{number}")
+            commands.append(command.model_copy(update={"expires_at": window.end}))
+        _check_independent(commands)
+        return self._plan(first, commands, window, compensate_in), commands
+
     def _plan(
         self, first: Proposal, commands: Sequence[Command], window: PlanWindow, compensate_in: Sequence[int] | None
     ) -> ChangePlan:
@@ -116,12 +137,22 @@ class Planning:
         )
 
 
-def _check(proposals: Sequence[Proposal], window: PlanWindow, now: datetime) -> Proposal:
+@contextmanager
+def _told_of(number: int, proposal: Proposal) -> Generator[None]:
+    """Say in an error which command it is about. What is another tenant's is told as what does not exist."""
+    where = f"command {number + 1}, {proposal.kind}"
+    try:
+        yield
+    except NotFound as error:
+        raise Invalid(f"{where}: there is no such thing within reach", reason="plan_step_not_found") from error
+    except (Invalid, Refused) as error:
+        raise type(error)(f"{where}: {error}", reason=error.reason) from error
+
+
+def _first_of(proposals: Sequence[Proposal]) -> Proposal:
     """Return the first proposal. Raises Invalid where they make no plan."""
     if not 0 < len(proposals) <= MOST_COMMANDS:
         raise Invalid(f"a plan has 1 to {MOST_COMMANDS} commands", reason="plan_size")
-    if window.end <= now or window.end > now + LONGEST_WINDOW:
-        raise Invalid("a plan's window ends within the next seven days", reason="plan_window")
     first = proposals[0]
     if any(
         (p.tenant, p.environment, p.proposer) != (first.tenant, first.environment, first.proposer) for p in proposals

@@ -170,6 +170,14 @@ def callers_key(proposal: Proposal, key: str | None) -> str | None:
     return hashlib.sha256(f"{proposal.tenant}\x1f{proposal.proposer}\x1f{key}".encode()).hexdigest()
 
 
+def unrecorded(command: Command) -> CommandRecord:
+    """Return the record that a dry run would have made."""
+    return CommandRecord(
+        command=command, digest=command.digest, state=State.PROPOSED, version=1, updated_at=command.proposed_at,
+        reason="dry run: nothing is recorded",
+    )  # fmt: skip
+
+
 def _check_target(proposal: Proposal) -> None:
     """Raise Invalid where the arguments name another thing than the target: what is at risk is read off the target."""
     for kind in _NAMED:

@@ -1,4 +1,4 @@
-"""Change plans: see where one stands and answer it as a whole. Their commands are not answered one by one.
+"""Change plans: propose one, see where it stands, answer it as a whole. Its commands are not answered one by one.
 
 An answer names the digest that was on the plan's card, and counts for exactly the commands that were on it.
 """
@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import CurrentPrincipal, ReadingReach
-from api.frame import WriteRoute
+from api.frame import IdempotencyKey, WriteRoute
 from api.ports import ApiServices, PlanClick, Services
-from api.scopes import Id, Limit, require_person
-from api.views import ClickRequest, PlanView
+from api.scopes import PROPOSING, Id, Limit, require, require_person
+from api.views import ClickRequest, PlanProposed, PlanRequest, PlanView
 from domain.decisions import PlanDecideResult
 from domain.errors import NotFound
 from domain.plans import PlanRecord, PlanState
@@ -40,6 +40,25 @@ def show_plan(plan: Id, reach: ReadingReach, services: Services, response: Respo
     _within(reach, view.record)
     response.headers["ETag"] = f'"{view.record.version}"'
     return view
+
+
+@router.post("", status_code=202)
+async def propose_plan(
+    request: PlanRequest,
+    who: CurrentPrincipal,
+    services: Services,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+    dry_run: Annotated[bool, Query(alias="dryRun")] = False,  # noqa: FBT002 # a query parameter has a name
+) -> PlanProposed:
+    """Propose commands as one plan on the governed path; `dryRun` plans and decides them without recording it."""
+    require(who, PROPOSING, request.tenant, request.environment)
+    done = await services.plans.propose(who, request, key=idempotency_key, dry_run=dry_run)
+    if done.record is None:
+        response.status_code = 200
+    else:
+        response.headers["Location"] = f"/v1/plans/{done.record.plan.id}"
+    return done
 
 
 @router.post("/{plan}/approve")

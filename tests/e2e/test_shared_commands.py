@@ -19,7 +19,7 @@ from domain.ids import PLATFORM, CommandId, EnvironmentId, PrincipalId, TenantId
 from domain.plans import PlanWindow
 from domain.principals import Principal, RoleGrant
 from domain.topology import EntityRef
-from governance.approvals import Answer
+from governance.ballots import Answer
 from grounding.vectors import MemoryVectors
 from mesh.internal import MESH
 from mesh.serving import LOCAL_URL, application

@@ -55,6 +55,18 @@ CROSSED: tuple[Crossed, ...] = (
     Crossed("GET /v1/incidents/{incident}", "incident", NO_ID),
     Crossed("GET /v1/shared-commands/{command}", "shared", NO_ID),
     Crossed("GET /v1/plans/{plan}", "plan", NO_ID),
+    Crossed(
+        "POST /v1/plans", "tenant", "nobody-inc", query="dryRun=true",
+        body={
+            "commands": [
+                {
+                    "kind": "service.restart", "arguments": {"service": "checkout"},
+                    "target": {"kind": "service", "id": "checkout"},
+                }
+            ],
+            "tenant": "{thing}", "environment": "prod",
+        },
+    ),
     Crossed("POST /v1/plans/{plan}/reject", "plan", NO_ID, body=DIGEST),
     Crossed("POST /v1/plans/{plan}/approve", "approved_plan", NO_ID, body=DIGEST),
     Crossed("GET /v1/traces/{subject}", "command", NO_ID),

@@ -17,6 +17,8 @@ from api.views import (
     FreezeView,
     IncidentView,
     KillSwitchRequest,
+    PlanProposed,
+    PlanRequest,
     PlanView,
     Proposed,
     TokenView,
@@ -285,6 +287,11 @@ class Plans:
 
     def view(self, reach: Reach, plan: str) -> PlanView:
         return PlanView(record=self.find(reach, plan), card=CARD)
+
+    async def propose(self, who: Principal, request: PlanRequest, *, key: str | None, dry_run: bool) -> PlanProposed:
+        self._world.calls.append(("propose plan", who.id, request.tenant, key, dry_run))
+        done = None if dry_run else self._world.plans_["plan-acme"]
+        return PlanProposed(dry_run=dry_run, card=CARD, decisions=(None,) * len(request.commands), record=done)
 
     async def decide(self, click: PlanClick, verdict: str) -> PlanDecideResult:
         plan = click.record.plan.id

@@ -15,6 +15,7 @@ ROLLBACK = {
     "target": {"kind": "service", "id": "checkout"},
     "environment": "prod",
 }
+PLAN = {"environment": "prod", "commands": [{k: v for k, v in ROLLBACK.items() if k != "environment"}]}
 WINDOW = {"start": "2026-03-02T09:00:00Z", "end": "2026-03-02T10:00:00Z", "reason": "quarter end"}
 ROLE = {"role": "viewer", "tenant": "{tenant}"}
 
@@ -53,6 +54,7 @@ CASES = (
     Case("get /v1/shared-commands", "/v1/shared-commands", change=False),
     Case("get /v1/shared-commands/{command}", "/v1/shared-commands/{thing}", SHARED, change=False),
     Case("get /v1/plans", "/v1/plans", change=False),
+    Case("post /v1/plans", "/v1/plans", body={**PLAN, "tenant": "{tenant}"}),
     Case("get /v1/plans/{plan}", "/v1/plans/{thing}", PLANS, change=False),
     Case("post /v1/plans/{plan}/approve", "/v1/plans/{thing}/approve", PLANS, CLICK),
     Case("post /v1/plans/{plan}/reject", "/v1/plans/{thing}/reject", PLANS, CLICK),
