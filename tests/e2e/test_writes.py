@@ -120,11 +120,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("DELETE /v1/subscriptions/{subscription}", "new_subscription", query="tenant={owner}", version=MOVED),
     *(
-        Row(route, "source_token", version=SENT, key="event", door="intake")
+        Row(route, "new_source", version=SENT, key="event", door="intake")
         for route in ("POST /events", "POST /webhooks/alertmanager", "POST /webhooks/azure-monitor")
     ),
     *(
-        Row(route, "source_token", version=SENT, key="sample", door="intake")
+        Row(route, "new_source", version=SENT, key="sample", door="intake")
         for route in ("POST /v1/metrics", "POST /v1/logs", "POST /v1/traces")
     ),
     Row(
@@ -173,6 +173,18 @@ ROWS: tuple[Row, ...] = (
 )  # fmt: skip
 
 
+ADDED = {
+    "new_switch": ("/v1/kill-switches", {"scope": "tenant", "value": "{owner}", "reason": "t"}, None),
+    "new_freeze": (
+        "/v1/freezes", {"tenant": "{owner}", "environment": "staging", "duration_s": 60, "reason": "t"}, "id"
+    ),
+    "new_person": ("/v1/principals", {"id": "{name}", "kind": "person", "name": "N"} | GRANTS, "holder"),
+    "new_source": ("/v1/sources", {"id": "{name}", "source": "/hand", "tenants": ["{owner}"]}, "holder"),
+    "new_subscription": ("/v1/subscriptions", {"tenant": "{owner}", "url": "https://hooks.example.net/a"}, "id"),
+}  # fmt: skip
+"""How a thing that a row uses up is added: where, with which body, and the field of the answer that names it."""
+
+
 class Writes(Stand):
     """The stand, with budgets that hold every row's proposal, and things that are used up made anew."""
 
@@ -188,6 +200,13 @@ class Writes(Stand):
         self.made += 1
         for switch in self.mesh.governed.switches.engaged():
             self.mesh.governed.switches.release(switch, MESH.id, "the next row")
+        if thing in ADDED:
+            path, body, told = ADDED[thing]
+            names = {"owner": OWNER, "name": f"n{self.made}@{OWNER}"}
+            answer = (await self.say("POST", path, OWNER, body=filled(body, names))).json()
+            if "token" in answer:
+                self.tokens[answer["holder"]] = answer["token"]
+            return OWNER if told is None else answer[told]
         match thing:
             case "new_name":
                 return f"n{self.made}@{OWNER}"
@@ -195,32 +214,8 @@ class Writes(Stand):
                 return await self.proposed("checkout")
             case "new_plan":
                 return await self.planned()
-            case "new_switch":
-                body = {"scope": "tenant", "value": OWNER, "reason": "t"}
-                await self.say("POST", "/v1/kill-switches", OWNER, body=body)
-                return OWNER
-            case "new_freeze":
-                body = {"tenant": OWNER, "environment": "staging", "duration_s": 60, "reason": "t"}
-                return (await self.say("POST", "/v1/freezes", OWNER, body=body)).json()["id"]
-            case "new_person":
-                return self.known(f"person:{self.made}")
-            case "new_source":
-                body = {"id": f"s{self.made}@{OWNER}", "source": "/x", "tenants": [OWNER]}
-                return (await self.say("POST", "/v1/sources", OWNER, body=body)).json()["holder"]
-            case "new_subscription":
-                body = {"tenant": OWNER, "url": "https://hooks.example.net/a"}
-                return (await self.say("POST", "/v1/subscriptions", OWNER, body=body)).json()["id"]
-            case "source_token":
-                body = {"id": f"s{self.made}@{OWNER}", "source": "/hand", "tenants": [OWNER]}
-                told = (await self.say("POST", "/v1/sources", OWNER, body=body)).json()
-                self.tokens[told["holder"]] = told["token"]
-                return told["holder"]
             case _:
                 return self.things[thing]
-
-    def known(self, name):
-        self.tokens[name] = self.person(name, OWNER)
-        return name
 
     def ask(self, row, thing, who=OWNER, *, dry=False, other=False, **headers):
         """Send the row's request, or the other one, and return the answer."""
