@@ -42,10 +42,9 @@ class GridUsed(Frozen):
     dated: str
 
 
-class CarbonAdvice(Frozen):
-    """One way to emit less, as a write that anybody who may propose can send to the runtime's door."""
+class CarbonWrite(Frozen):
+    """A way to emit less, as a write that anybody who may propose can send to the runtime's door."""
 
-    lever: Literal["waste", "region"]
     tenant: TenantId
     resource: str
     saving_g_per_month: float
@@ -53,6 +52,18 @@ class CarbonAdvice(Frozen):
     method: Literal["PATCH"] = "PATCH"
     path: str
     body: PatchBody
+
+
+class CarbonAdvice(CarbonWrite):
+    """Less of it, or elsewhere."""
+
+    lever: Literal["waste", "region"]
+
+
+class CarbonShift(CarbonWrite):
+    """At other hours. Apart from advice because version 1 promised its readers two levers."""
+
+    lever: Literal["time"] = "time"
 
 
 class CarbonReport(Frozen):
@@ -80,3 +91,4 @@ class CarbonReport(Frozen):
     grids: tuple[GridUsed, ...]
     assumptions: tuple[str, ...]
     recommendations: tuple[CarbonAdvice, ...]
+    shifts: tuple[CarbonShift, ...] = ()

@@ -48,6 +48,8 @@ class ServiceState(Frozen):
     scaling: ScalingPolicy | None = None
     schedule: RunHours | None = None
     """When it runs; None means always. Outside its hours it has no replicas, whoever owns them inside."""
+    deferrable: RunHours | None = None
+    """Hours in which its owner lets it run instead, as many as `schedule` has; None: its hours are not to be moved."""
     traffic: TrafficPolicy = TrafficPolicy()
     split: VersionSplit | None = None
     """The version beside this one; a release owns it."""

@@ -5,46 +5,23 @@ grids is surer than their figures, and the region has room under the scaling pol
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from domain.carbon import CarbonAdvice
 from domain.changes import Patch
 from domain.costs import Recommendation
-from domain.desired import EnvironmentState, ServiceState
+from domain.desired import ServiceState
 from domain.findings import Act
-from domain.ids import PLATFORM, EnvironmentId
+from domain.ids import PLATFORM
 from domain.runtime_api import PatchBody
-from domain.tenancy import RuntimeTenantBinding
-from domain.topology import RuntimeService, Topology
+from domain.topology import RuntimeService
 from runtime.grid.ports import GridPoint
+from runtime.services.carbon.around import Emitter, Surroundings, write_path
 from runtime.services.carbon.energy import EMBODIED_G_PER_CORE_HOUR, IDLE_W_PER_CORE, PUE, Z90, Amount
 from runtime.services.cost.anomalies import MONTH_H
 
 MOVED: Final = 0.2
 """Share of requests led to the cleaner region in one step: what an autoscaler follows within its usual target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Emitter:
-    """One service, or what is idle of one pool, in one region."""
-
-    address: str
-    region: str
-    amount: Amount
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What advice is checked against."""
-
-    environment: EnvironmentId
-    topology: Topology
-    desired: EnvironmentState
-    bound: tuple[RuntimeTenantBinding, ...]
-    grids: Mapping[str, GridPoint]
-    window_h: float
-    usd_per_core_hour: Mapping[str, float]
 
 
 def advise(
@@ -70,7 +47,7 @@ def _waste(around: Surroundings, wasted: Sequence[Recommendation]) -> Iterator[C
         grams = core_hours * (IDLE_W_PER_CORE * PUE / 1000.0 * grid + EMBODIED_G_PER_CORE_HOUR)
         yield CarbonAdvice(
             lever="waste", tenant=one.tenant, resource=one.resource, saving_g_per_month=grams, why=one.evidence,
-            path=_path(around), body=PatchBody(patches=patches, rationale=one.act.rationale),
+            path=write_path(around), body=PatchBody(patches=patches, rationale=one.act.rationale),
         )  # fmt: skip
 
 
@@ -148,9 +125,5 @@ def _led(
     patch = Patch(op="set", path=("services", service.id, "traffic"), value=policy.model_dump(mode="json"))
     return CarbonAdvice(
         lever="region", tenant=service.tenant, resource=f"service/{service.id}", saving_g_per_month=grams, why=why,
-        path=_path(around), body=PatchBody(patches=(patch,), rationale=f"{clean} is the cleaner grid."),
+        path=write_path(around), body=PatchBody(patches=(patch,), rationale=f"{clean} is the cleaner grid."),
     )  # fmt: skip
-
-
-def _path(around: Surroundings) -> str:
-    return f"/runtime/environments/{around.environment}/desired-state"

@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.signals import Floats
 from domain.base import TimeRange
-from domain.carbon import CarbonAdvice, CarbonReport, CarbonRow, Estimate, GridUsed
+from domain.carbon import CarbonReport, CarbonRow, Estimate, GridUsed
 from domain.evidence import MetricSeries
 from domain.ids import PLATFORM, EnvironmentId, TenantId
 from domain.topology import Topology
@@ -23,7 +23,8 @@ from runtime.bills.ports import Billing, UsageSeries
 from runtime.grid.ports import GridPoint
 from runtime.parts import RuntimeParts
 from runtime.planes import offered
-from runtime.services.carbon.advice import Emitter, Surroundings, advise
+from runtime.services.carbon.advice import advise
+from runtime.services.carbon.around import Emitter, Surroundings
 from runtime.services.carbon.energy import (
     EMBODIED_SD,
     POWER_SD,
@@ -38,6 +39,7 @@ from runtime.services.carbon.energy import (
     market_of,
     requested,
 )
+from runtime.services.carbon.shifting import hours_of, shifts
 from runtime.services.cost.allocation import Borne, bear
 from runtime.services.cost.books import Piece
 from runtime.services.cost.service import CostService
@@ -47,7 +49,8 @@ Key = tuple[str, str, str]
 ASSUMPTIONS = (
     f"power per vCPU linear from idle to full load, PUE {PUE}: Cloud Carbon Footprint, Azure",
     f"embodied: 1200 kgCO2e a server, four years, {SERVER_CORES} vCPUs: Cloud Carbon Footprint",
-    f"uncertainties are assumed, none is stated: power {POWER_SD:.0%}, PUE {PUE_SD:.0%}, embodied {EMBODIED_SD:.0%}",
+    f"uncertainty of power {POWER_SD:.0%}: the spread of seven processors of the same source",
+    f"assumed uncertainty: PUE {PUE_SD:.0%}, embodied {EMBODIED_SD:.0%}",
     "memory, storage and network are not counted",
 )
 
@@ -74,7 +77,9 @@ class CarbonService:
         entries = _entries(topology)
         rows = _rows(borne, amounts, points)
         emitters = [Emitter(address, region, amounts[address, region, pool]) for address, region, pool in amounts]
-        recommendations = await self._advice(environment, tenant, topology, window, emitters, points, billing)
+        around = await self._around(environment, topology, window, points, billing)
+        advised = advise(around, emitters, CostService(self.parts).recommendations(environment, tenant))
+        hours = await hours_of(offered(self.parts.planes.energy, "energy"), sorted(points), around)
         asked = sum(row.requests for row in rows if row.key in entries)
         energy, location, market, embodied = _totals(rows, points)
         return CarbonReport(
@@ -83,33 +88,32 @@ class CarbonService:
             requests=asked, sci_g_per_request=_sci(rows, points, asked),
             metered_share=_metered(usage, window), read_share=_read(amounts), rows=rows,
             grids=tuple(GridUsed.model_validate(p.model_dump(exclude={"relative_sd"})) for p in points.values()),
-            assumptions=ASSUMPTIONS, recommendations=recommendations,
+            assumptions=ASSUMPTIONS,
+            recommendations=tuple(one for one in advised if tenant in (one.tenant, PLATFORM)),
+            shifts=tuple(one for one in shifts(around, emitters, hours) if tenant in (one.tenant, PLATFORM)),
         )  # fmt: skip
 
     async def _grids(self, regions: set[str], window: TimeRange) -> dict[str, GridPoint]:
         grid = offered(self.parts.planes.energy, "energy")
         return {region: await grid.at(region, window.start) for region in sorted(regions)}
 
-    async def _advice(  # everything a recommendation is checked against
+    async def _around(
         self,
         environment: EnvironmentId,
-        tenant: TenantId,
         topology: Topology,
         window: TimeRange,
-        emitters: Sequence[Emitter],
         points: Mapping[str, GridPoint],
         billing: Billing,
-    ) -> tuple[CarbonAdvice, ...]:
+    ) -> Surroundings:
+        """Return all that advice is checked against."""
         with self.parts.database.read() as connection:
             desired = state.current(connection, environment).effective(self.parts.clock.now())
             bound = state.bound_tenants(connection, environment)
         prices = {price.sku: price.usd_per_core_hour for price in await billing.prices(environment)}
-        around = Surroundings(
-            environment=environment, topology=topology, desired=desired, bound=tuple(bound), grids=points,
+        return Surroundings(
+            environment=environment, at=window.end, topology=topology, desired=desired, bound=bound, grids=points,
             window_h=(window.end - window.start).total_seconds() / 3600.0, usd_per_core_hour=prices,
         )  # fmt: skip
-        wasted = CostService(self.parts).recommendations(environment, tenant)
-        return tuple(one for one in advise(around, emitters, wasted) if tenant in (one.tenant, PLATFORM))
 
 
 def _amounts(usage: Sequence[UsageSeries], series: Sequence[MetricSeries]) -> dict[Key, Amount]:

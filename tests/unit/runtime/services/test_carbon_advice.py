@@ -7,7 +7,8 @@ from domain.ids import PLATFORM, CommandId
 from domain.policies import ScalingPolicy
 from domain.tenancy import Residency
 from runtime.grid.ports import GridPoint
-from runtime.services.carbon.advice import Emitter, Surroundings, advise
+from runtime.services.carbon.advice import advise
+from runtime.services.carbon.around import Emitter, Surroundings
 from runtime.services.carbon.energy import Amount
 from tests.support.runtime_bench import PROD, START, binding
 from tests.support.small_runtime import STATE, TOPOLOGY
@@ -37,7 +38,7 @@ def advice(*tenants, north=50.0, relative_sd=0.1, desired=DESIRED):
         for region, grams in (("west", 400.0), ("north", north))
     }
     around = Surroundings(
-        environment=PROD, topology=TOPOLOGY, desired=desired, bound=tenants, grids=grids, window_h=24.0,
+        environment=PROD, at=START, topology=TOPOLOGY, desired=desired, bound=tenants, grids=grids, window_h=24.0,
         usd_per_core_hour={},
     )  # fmt: skip
     return advise(around, EMITTERS, ())
