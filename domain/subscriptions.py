@@ -3,7 +3,7 @@
 What leaves is the published event catalogue, versioned per type, as CloudEvents or as OTLP logs.
 """
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -17,6 +17,16 @@ SubscriptionForm = Literal["cloudevents", "otlp"]
 """cloudevents: one signed webhook per event; otlp: log records for an OpenTelemetry collector."""
 FEEDBACK_TYPES: tuple[str, ...] = ("opsmesh.decision.", "opsmesh.outcome.", "opsmesh.lesson.")
 """What a subscriber gets who names nothing: beginnings of event types."""
+
+_CLOUDS_OWN = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
+"""Not public though they look so: protocol assignments (RFC 6890), metadata of a cloud among them; Azure's host agent."""
+DELIVERY_PROBLEMS: frozenset[str] = frozenset(
+    {
+        "unresolvable", "refused_address", "unreachable", "timeout", "gone", "status_1xx", "status_3xx", "status_4xx",
+        "status_5xx", "failed",
+    }
+)  # fmt: skip
+"""All that a tenant is told of a delivery that did not get through."""
 
 
 class Subscriber(Frozen):
@@ -36,9 +46,9 @@ class Subscriber(Frozen):
             raise ValueError("a URL holds no credentials: deliveries are signed instead")
         if not host or parts.scheme not in {"https", "http"}:
             raise ValueError("an https URL is needed")
-        if parts.scheme == "http" and not _loopback(host):
+        if parts.scheme == "http" and not loopback(host):
             raise ValueError("plain http goes to this machine only: use https")
-        if _inside(host):
+        if _address(host) and inside(host) and not loopback(host):
             raise ValueError("addresses inside the platform's own network are no receivers: name a host of this URL")
         return self
 
@@ -59,6 +69,7 @@ class Subscription(Frozen):
     due_at: UtcDatetime | None = None
     """When the next try is due; None means now."""
     error: str = Field(default="", max_length=500)
+    """Why the last try did not get through: one of DELIVERY_PROBLEMS. Never a receiver's words, nor its address."""
 
 
 class FeedEntry(Frozen):
@@ -80,19 +91,35 @@ class DeadLetter(Frozen):
     at: UtcDatetime
 
 
-def _inside(host: str) -> bool:
-    """Tell whether the host is a literal private, link-local or reserved address. Names are not resolved here."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return not address.is_loopback and (not address.is_global or address.is_multicast)
+def inside(text: str) -> bool:
+    """Tell whether an address is any but a public one of the internet; what is no address counts as inside.
 
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
+    Forms that carry an address of version 4 (mapped, 6to4, Teredo, NAT64) are inside whatever they carry: a gateway
+    could lead anywhere by them.
+    """
+    address = _address(text)
+    if (
+        address is None
+        or any(address in network for network in _CLOUDS_OWN)
+        or not address.is_global
+        or address.is_multicast
+        or address.is_reserved
+    ):
         return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
+    if isinstance(address, IPv4Address):
         return False
+    carried = address.ipv4_mapped or address.sixtofour or address.teredo
+    return address.is_site_local or carried is not None
+
+
+def loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its usual name or as an address."""
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

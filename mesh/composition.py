@@ -38,6 +38,7 @@ from mesh.investigation import Investigation, Redirect, as_proposed
 from mesh.journal import Journal
 from mesh.loop import Loop
 from mesh.observed import Observed
+from mesh.outside import outside
 from mesh.paging import Pager
 from mesh.planning import Planning
 from mesh.readers import ApiReaders, CommandsAsEvidence
@@ -93,6 +94,8 @@ class Parts:
     """Where the knowledge index searches; None means embedded Chroma in the state folder."""
     loops: tuple[str, ...] | None = None
     """Names of the embedded runtime's services and workers whose control loops run; None means all."""
+    loopback_receivers: bool = False
+    """Whether feedback may go to this machine: for trying it out only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +201,9 @@ def compose(parts: Parts, runs: World | Observed | RemoteRuntime) -> Mesh:
 
 
 def _subscriptions(parts: Parts, governed: Governed) -> Subscriptions:
+    connect = partial(outside, loopback_too=parts.loopback_receivers)
     sinks: dict[SubscriptionForm, FeedbackSink] = {
-        "cloudevents": WebhookSink(governed.webhooks, parts.clock), "otlp": OtlpSink()
+        "cloudevents": WebhookSink(governed.webhooks, parts.clock, connect), "otlp": OtlpSink(connect)
     }  # fmt: skip
     return Subscriptions(
         database=parts.database, feed=Feed(parts.database, governed.outbox, parts.clock), sinks=sinks,

@@ -3,10 +3,9 @@
 Both are bounded in time and follow no redirect. What a receiver answers decides: taken, try again, never, or gone.
 """
 
-import ssl
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 
 import httpx
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -18,6 +17,7 @@ from domain.events import IncomingEvent
 from domain.ports import Clock
 from domain.subscriptions import FeedEntry, Subscriber
 from governance.webhooks import WebhookSigner
+from mesh.outside import outside
 from mesh.telemetry import trace_id_of
 
 SOURCE = "/opsmesh"
@@ -31,16 +31,6 @@ GONE = 410
 Connect = Callable[[], httpx.AsyncClient]
 _SEVERITY = {"info": 9, "warning": 13, "error": 17, "critical": 21}
 """Severity numbers of the OpenTelemetry logs data model."""
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
-def outside() -> httpx.AsyncClient:
-    """Return a client to receivers elsewhere. The trust store is read once, and not before it is needed."""
-    return httpx.AsyncClient(verify=_trusted())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +77,9 @@ class MemorySink:
             raise NotFound("the receiver is gone", reason="gone")
         if self.unavailable > 0:
             self.unavailable -= 1
-            raise Unavailable("the receiver does not answer", reason="receiver_down")
+            raise Unavailable("the receiver does not answer", reason="unreachable")
         if entry.id in self.never:
-            raise Invalid("the receiver does not take this", reason="receiver_refuses")
+            raise Invalid("the receiver does not take this", reason="status_4xx")
         self.taken.setdefault(entry.id, (to, entry))
 
 
@@ -124,16 +114,23 @@ def _text(key: str, value: str) -> KeyValue:
 
 
 async def _post(connect: Connect, url: str, body: bytes, headers: dict[str, str]) -> None:
+    """Send one event and look at the status alone: what a receiver says besides is neither read nor kept."""
     try:
-        async with connect() as http:
-            answer = await http.post(url, content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False)
-    except httpx.HTTPError as error:
-        raise Unavailable(f"the receiver does not answer: {type(error).__name__}", reason="receiver_down") from error
-    status = answer.status_code
-    if answer.is_success:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            connect() as http,
+            http.stream("POST", url, content=body, headers=headers, follow_redirects=False) as answer,
+        ):
+            status = answer.status_code
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise Unavailable("the receiver does not answer in time", reason="timeout") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable("the receiver cannot be reached", reason="unreachable") from error
+    if httpx.codes.is_success(status):
         return
+    word = f"status_{status // 100}xx"
     if status == GONE:
         raise NotFound("the receiver says that it is gone", reason="gone")
     if status in NEVER:
-        raise Invalid(f"the receiver answered {status} to this event", reason="receiver_refuses")
-    raise Unavailable(f"the receiver answered {status}", reason="receiver_error")
+        raise Invalid("the receiver does not take this event", reason=word)
+    raise Unavailable("the receiver did not take it", reason=word)

@@ -62,6 +62,7 @@ async def open_local(settings: Settings, *, seed: int, lived: bool = True) -> Si
         rehearsal=Twin(), store_url=settings.store_url, runtime_store_url=settings.runtime_store_url,
         telemetry=over_otlp(settings.otlp_endpoint) if settings.otlp_endpoint else None, reasoner=_reasoner(settings),
         resume=known if lived else None, warm_up=WARM_UP if lived else timedelta(),
+        loopback_receivers=settings.loopback_receivers,
     )  # fmt: skip
     start = SystemClock().now().replace(second=0, microsecond=0) - choices.warm_up
     simulated = await open_simulated(settings.home, demo_world(start=start), seed, choices)

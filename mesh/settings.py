@@ -33,6 +33,8 @@ class Settings(Frozen):
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     model: str = "gpt-5-mini"
+    loopback_receivers: bool = False
+    """Whether tenants' subscriptions may lead to this machine: for trying them out only."""
     otlp_endpoint: str | None = None
     """Where our own spans go; none by default."""
 

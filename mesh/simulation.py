@@ -102,6 +102,8 @@ class Choices:
     """A world that somebody else warmed up and also has a hand in: it is taken as it is."""
     loops: tuple[str, ...] | None = None
     """Names of the runtime's services and workers whose control loops run; None means all."""
+    loopback_receivers: bool = False
+    """Whether feedback may go to this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ async def open_simulated(home: Path, spec: WorldSpec, seed: int, choices: Choice
         ids=UlidIds(clock, seed=None if choices.resume else seed),
         telemetry=choices.telemetry or in_memory(seed=seed)[0], crash=choices.crash, watcher=choices.watcher,
         rehearsal=choices.rehearsal, reasoner=choices.reasoner, redirect=choices.redirect, vectors=choices.vectors,
-        loops=choices.loops,
+        loops=choices.loops, loopback_receivers=choices.loopback_receivers,
     )  # fmt: skip
     mesh = compose(parts, world)
     await mesh.register(world)

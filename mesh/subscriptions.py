@@ -10,10 +10,10 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
-from domain.errors import Invalid, NotFound, Unavailable
+from domain.errors import Invalid, NotFound, OpsmeshError, Unavailable
 from domain.ids import PrincipalId, TenantId
 from domain.ports import Clock, FeedbackSink, Ids
-from domain.subscriptions import DeadLetter, FeedEntry, Subscriber, Subscription, SubscriptionForm
+from domain.subscriptions import DELIVERY_PROBLEMS, DeadLetter, FeedEntry, Subscriber, Subscription, SubscriptionForm
 from governance.audit import AuditEntry, AuditLog
 from mesh.feed import Feed
 from storage.engine import Database
@@ -137,14 +137,14 @@ class Subscriptions:
         try:
             await self.sinks[one.subscriber.form].deliver(one.subscriber, entry)
         except NotFound as error:
-            return one.model_copy(update={"status": "stopped", "error": str(error)}), None
+            return one.model_copy(update={"status": "stopped", "error": _told(error)}), None
         except Unavailable as error:
-            tried, reason = one.attempts + 1, str(error)[:500]
+            tried, reason = one.attempts + 1, _told(error)
             if tried < MAX_ATTEMPTS:
                 due = self.clock.now() + min(FIRST_PAUSE * 2 ** (tried - 1), LONGEST_PAUSE)
                 return one.model_copy(update={"attempts": tried, "due_at": due, "error": reason}), None
         except Invalid as error:
-            tried, reason = one.attempts + 1, str(error)[:500]
+            tried, reason = one.attempts + 1, _told(error)
         else:
             return behind, None
         letter = DeadLetter(subscription=one.id, entry=entry, reason=reason, attempts=tried, at=self.clock.now())
@@ -167,6 +167,11 @@ class Subscriptions:
         body = one.model_dump(mode="json")
         entry = AuditEntry(tenant=one.subscriber.tenant, action=action, subject=one.id, actor=by, body=body)
         self.audit.append(connection, entry)
+
+
+def _told(error: OpsmeshError) -> str:
+    """Return the word for a failure that its tenant may read."""
+    return error.reason if error.reason in DELIVERY_PROBLEMS else "failed"
 
 
 def _write(connection: Connection, one: Subscription, *, expect: int | None = None) -> bool:

@@ -1,15 +1,16 @@
 """Feedback's promises, on each database and for each receiver: in order, at least once, within the tenant."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
 
 from domain.envelope import write_event
-from domain.errors import Invalid, NotFound, Refused
+from domain.errors import Invalid, NotFound, Refused, Unavailable
 from domain.events import Dimensions, OutgoingEvent
 from domain.ids import PrincipalId, TenantId
-from domain.subscriptions import Subscriber
+from domain.subscriptions import DELIVERY_PROBLEMS, Subscriber
 from governance.assembly import assemble_governed
 from governance.webhooks import verify_webhook
 from mesh.crash import NO_CRASH
@@ -178,6 +179,31 @@ async def test_a_receiver_that_is_gone_is_sent_nothing_more(webhook):
     assert webhook.stored().status == "stopped"
     await webhook.later(days=1)
     assert webhook.received.deliveries == 1
+
+
+@pytest.mark.parametrize("status", [302, 404, 410, 422, 429, 500, 503])
+async def test_a_tenant_reads_one_of_a_few_words_of_a_failure(webhook, status):
+    webhook.subscribe()
+    webhook.fail(1, status)
+    webhook.happen("a")
+    await webhook.subscriptions.step()
+    word = "gone" if status == 410 else f"status_{status // 100}xx"
+    assert webhook.stored().error == word
+    assert word in DELIVERY_PROBLEMS
+    letters = webhook.subscriptions.dead(ACME, webhook.stored().id)
+    assert {letter.reason for letter in letters} <= {word}
+
+
+async def test_another_failure_is_told_as_one_that_is_no_more_than_a_failure(stand):
+    class Talks:
+        async def deliver(self, to, entry):
+            raise Unavailable("10.0.0.7 said: root:x:0:0", reason="10.0.0.7")
+
+    one = stand.subscribe()
+    talking = replace(stand.subscriptions, sinks={one.subscriber.form: Talks()})
+    stand.happen("a")
+    await talking.step()
+    assert stand.stored().error == "failed"
 
 
 async def test_no_redirect_is_followed(webhook):
