@@ -19,7 +19,7 @@ FEEDBACK_TYPES: tuple[str, ...] = ("opsmesh.decision.", "opsmesh.outcome.", "ops
 """What a subscriber gets who names nothing: beginnings of event types."""
 
 _CLOUDS_OWN = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
-"""Not public though they look so: protocol assignments (RFC 6890), metadata of a cloud among them; Azure's host agent."""
+"""Not public though they look so: protocol assignments (RFC 6890), where a cloud has its metadata; Azure's host."""
 DELIVERY_PROBLEMS: frozenset[str] = frozenset(
     {
         "unresolvable", "refused_address", "unreachable", "timeout", "gone", "status_1xx", "status_3xx", "status_4xx",
