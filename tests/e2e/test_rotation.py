@@ -1,12 +1,13 @@
-"""A service's certificate and login end: one plan of its worker, one approval, and both are new and proven."""
+"""A certificate and a login end: one plan of the worker, one answer of whoever is on call, both new and proven."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from domain.commands import State
 from domain.plans import PlanState
 from domain.principals import Reach
-from evals.crash_cases import APPROVER, TENANT
-from governance.ballots import Answer
+from evals.crash_cases import TENANT
+from mesh.on_call import ON_CALL, Approver, OnCall
 from mesh.tracing import TracesBehind
 from runtime.simulator.trust import serve_certificate
 from tests.support.composed import composed
@@ -24,12 +25,13 @@ async def test_certificate_and_secret_are_replaced_in_one_plan(tmp_path):
         (plan,) = bench.mesh.governed.plans.list(TENANT)
         assert plan.state is PlanState.AWAITING_APPROVAL
         assert [m.command.kind for m in plan.members] == ["certificate.rotate", "secret.rotate"]
-        answer = Answer(TENANT, plan.plan.id, plan.digest, APPROVER, "approve", "api")
-        bench.mesh.governed.approvals.decide_plan(answer)
-        await bench.simulation.run(world.now + timedelta(minutes=40))
+        people = OnCall(bench.mesh, Approver())
+        people.introduce()
+        await replace(bench.simulation, people=people.answer).run(world.now + timedelta(minutes=44))
         done = bench.mesh.governed.plans.get(TENANT, plan.plan.id)
         assert [m.state for m in done.members] == [State.SUCCEEDED, State.SUCCEEDED]
         assert done.standing is PlanState.SUCCEEDED
+        assert {m.decided_by for m in done.members} <= {person.id for person in ON_CALL}
         traced = TracesBehind(bench.mesh).find(EVERYWHERE, done.members[0].command.evidence[0]).lines
         kinds = [line.kind for line in traced]
         order = ["finding", "proposal", "decision", "tool", "verification", "outcome"]

@@ -10,9 +10,10 @@ import pytest
 from domain.commands import State
 from domain.decisions import Freeze
 from domain.ids import PrincipalId
+from domain.plans import PlanRecord, PlanState, PlanWindow
 from domain.principals import Principal, RoleGrant
-from evals.crash_cases import TENANT
-from mesh.cards import command_card
+from evals.crash_cases import TENANT, proposal_of
+from mesh.cards import command_card, plan_card
 from mesh.on_call import DELAY, ON_CALL, Approver, OnCall, trusting
 from tests.support.composed import Composed, composed
 
@@ -79,3 +80,37 @@ async def test_in_a_freeze_its_answer_does_not_count_and_is_audited(world: Compo
     operator = Principal(id=PrincipalId("person:operator"), kind="person", name="Operator", grants=grants)
     await on_call(world, delay=timedelta(), people=(operator,)).answer()
     assert world.read(record).decided_by == operator.id
+
+
+async def plan_of(world: Composed) -> PlanRecord:
+    now = world.clock.now()
+    proposals = [proposal_of(kind) for kind in ("service.configure", "scaling_policy.update")]
+    window = PlanWindow(start=now, end=now + timedelta(hours=2))
+    return await world.mesh.loop.planning.propose(proposals, window=window)
+
+
+async def test_a_plan_is_answered_as_one_after_the_delay(world: Composed):
+    people, record = on_call(world), await plan_of(world)
+    assert record.state is PlanState.AWAITING_APPROVAL
+    world.clock.move_to(world.clock.now() + DELAY - timedelta(seconds=1))
+    await people.answer()
+    assert world.mesh.governed.plans.get(TENANT, record.plan.id).state is PlanState.AWAITING_APPROVAL
+    world.clock.move_to(world.clock.now() + timedelta(seconds=1))
+    await people.answer()
+    decided = world.mesh.governed.plans.get(TENANT, record.plan.id)
+    assert decided.state is PlanState.APPROVED
+    assert {m.decided_by for m in decided.members} == {ON_CALL[0].id}
+
+
+async def test_a_plans_card_that_hides_its_order_or_its_undo_is_left_lying(world: Composed):
+    record = await plan_of(world)
+    card = plan_card(record, [])
+    assert trusting(card) == "approve"
+    for hidden in ("Why", "In order", "If one ends otherwise"):
+        left = card.model_copy(update={"sections": tuple(s for s in card.sections if s.title != hidden)})
+        assert trusting(left) is None, hidden
+    lying = on_call(world, delay=timedelta(), opinion=lambda _: None)
+    await lying.answer()
+    assert world.mesh.governed.plans.get(TENANT, record.plan.id).state is PlanState.AWAITING_APPROVAL
+    await OnCall(world.mesh, replace(Approver(), delay=timedelta(), opinion=lambda _: "reject")).answer()
+    assert world.mesh.governed.plans.get(TENANT, record.plan.id).state is PlanState.REJECTED
