@@ -114,7 +114,7 @@ def _finding(scene: Scene, need: Need) -> Finding:
 def _says(scene: Scene, need: Need) -> str:
     due = scene.at + need.peak.steps * SAMPLE
     unit = "replicas a region" if need.resource.startswith("service/") else "nodes"
-    return f"{need.resource} is to need {need.wanted} {unit} by {due:%H:%M} UTC; {need.units} is all it may have."
+    return f"{need.resource} outgrows its room by {due:%H:%M} UTC: {need.units} {unit} at most, {need.wanted} make room."
 
 
 def _evidence(need: Need) -> tuple[str, ...]:
