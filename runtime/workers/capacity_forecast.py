@@ -114,7 +114,8 @@ def _finding(scene: Scene, need: Need) -> Finding:
 def _says(scene: Scene, need: Need) -> str:
     due = scene.at + need.peak.steps * SAMPLE
     unit = "replicas a region" if need.resource.startswith("service/") else "nodes"
-    return f"{need.resource} outgrows its room by {due:%H:%M} UTC: {need.units} {unit} at most, {need.wanted} make room."
+    by = f"{due:%H:%M} UTC"
+    return f"{need.resource} outgrows its room by {by}: {need.units} {unit} at most, {need.wanted} make room."
 
 
 def _evidence(need: Need) -> tuple[str, ...]:
