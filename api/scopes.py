@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
+from api.ports import ApiServices
 from domain.errors import NotFound, Refused
-from domain.ids import EnvironmentId, TenantId
+from domain.ids import PLATFORM, EnvironmentId, PrincipalId, TenantId
 from domain.principals import ANY, READING_ROLES, Principal, Role
 
 PROPOSING: frozenset[Role] = frozenset({"proposer", "operator", "admin"})
@@ -32,6 +33,26 @@ def require(who: Principal, roles: frozenset[Role], tenant: TenantId, environmen
         raise NotFound("no such tenant within reach")
     if not who.reach(roles).allows(tenant, environment):
         raise Refused(f"this takes one of the roles {', '.join(sorted(roles))} there", reason="role")
+
+
+def of_platform(who: Principal) -> bool:
+    """Tell whether somebody operates the whole platform."""
+    return bool(who.roles_on(PLATFORM, EVERYWHERE) & OPERATING)
+
+
+def require_rank(services: ApiServices, who: Principal, by: PrincipalId) -> None:
+    """Pass for who may take back what somebody placed: a stop of the platform's operator stays until one takes it back.
+
+    Whoever is no known identity is the program itself.
+    """
+    if of_platform(who) or who.id == by:
+        return
+    try:
+        placed_above = of_platform(services.identities.get(by))
+    except NotFound:
+        placed_above = True
+    if placed_above:
+        raise Refused("the platform's operator placed this, and takes it back", reason="role")
 
 
 def require_person(who: Principal) -> None:

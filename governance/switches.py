@@ -80,14 +80,20 @@ class Switches:
         self._clock = clock
         self._ids = ids
 
-    def engage(self, switch: KillSwitch) -> tuple[CommandRecord, ...]:
-        """Stop new effects in the scope and return the commands in flight there. Throwing twice keeps the stricter."""
+    def engage(self, switch: KillSwitch, *, outranks: bool = False) -> tuple[CommandRecord, ...]:
+        """Stop new effects in the scope and return the commands in flight there. Throwing twice keeps the stricter.
+
+        Who outranks others, the platform's operator, makes a standing switch their own; nobody else does.
+        """
         with self._database.begin() as connection:
             take_gate(connection)
             statement = insert_into(connection, kill_switches).values(**switch.model_dump())
             both = kill_switches.c.undos_continue & statement.excluded.undos_continue
+            own = {n: getattr(switch, n) for n in ("engaged_by", "reason", "at")} if outranks else {}
             keys = [kill_switches.c.scope, kill_switches.c.value]
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"undos_continue": both}))
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_={"undos_continue": both, **own})
+            )
             self._note(connection, switch, "kill_switch.engaged", switch.engaged_by, switch.reason)
             flying = listed(connection, EVERY_TENANT, states=IN_FLIGHT, limit=_ALL_IN_FLIGHT)
             return tuple(record for record in flying if covers(switch, record.command))

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Select, select, true
 
 from api.ports import ApiServices, Click
+from api.scopes import of_platform
 from api.views import (
     AuditLineView,
     AuditView,
@@ -208,7 +209,8 @@ class SwitchboardBehind:
     def engage(self, who: Principal, request: KillSwitchRequest) -> Engaged:
         """Stop new effects and list what is in flight."""
         switch = KillSwitch(**request.model_dump(), engaged_by=who.id, at=self.mesh.parts.clock.now())
-        return Engaged(switch=switch, in_flight=self.mesh.governed.switches.engage(switch))
+        in_flight = self.mesh.governed.switches.engage(switch, outranks=of_platform(who))
+        return Engaged(switch=switch, in_flight=in_flight)
 
     def release(self, who: Principal, scope: str, value: str, reason: str) -> None:
         """Let effects start again. Raises NotFound."""

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from api.auth import CurrentPrincipal, ReadingReach
 from api.frame import IdempotencyKey, WriteRoute
 from api.ports import Services
-from api.scopes import EVERYWHERE, OPERATING, Id, TenantQuery, require
+from api.scopes import EVERYWHERE, OPERATING, Id, TenantQuery, require, require_rank
 from api.views import FreezeRequest, FreezeView
 from domain.base import digest_of
 from domain.decisions import Freeze
@@ -40,6 +40,9 @@ def open_freeze(
 def lift_freeze(freeze: Id, tenant: TenantQuery, who: CurrentPrincipal, services: Services) -> None:
     """End a window now."""
     require(who, OPERATING, tenant, EVERYWHERE)
+    for standing in services.freezes.list(tenant):
+        if (standing.id, standing.freeze.tenant) == (freeze, tenant):
+            require_rank(services, who, standing.freeze.by)
     services.freezes.lift(who, tenant, freeze)
 
 

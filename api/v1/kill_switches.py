@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from api.auth import CurrentPrincipal, ReadingReach
 from api.frame import WriteRoute
 from api.ports import ApiServices, Services
-from api.scopes import EVERYWHERE, OPERATING, require
+from api.scopes import EVERYWHERE, OPERATING, require, require_rank
 from api.views import Engaged, KillSwitchRequest, Reason
 from domain.decisions import KillSwitch
 from domain.errors import NotFound
@@ -41,6 +41,9 @@ def release_kill_switch(
 ) -> None:
     """Release a switch, with the reason."""
     _require_operator(services, who, scope, value)
+    for standing in services.switchboard.engaged():
+        if (standing.scope, standing.value) == (scope, value):
+            require_rank(services, who, standing.engaged_by)
     services.switchboard.release(who, scope, value, reason)
 
 

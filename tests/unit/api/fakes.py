@@ -150,7 +150,7 @@ def switch(scope: str, value: str) -> KillSwitch:
 
 
 def freeze(tenant: str) -> Freeze:
-    body = {"tenant": tenant, "start": AT, "end": AT + timedelta(hours=1), "reason": "quarter end", "by": "root"}
+    body = {"tenant": tenant, "start": AT, "end": AT + timedelta(hours=1), "reason": "quarter end", "by": "dana"}
     return Freeze.model_validate(body)
 
 
