@@ -72,7 +72,7 @@ class Books:
     metered_s: float = 0.0
     restated: int = 0
     missed: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """(estimate, bill) of every charge that has both."""
+    """(estimate, bill) of every resource and period that has both."""
 
 
 async def lines_of(billing: Billing, environment: EnvironmentId, start: datetime, end: datetime) -> list[Line]:
@@ -121,8 +121,10 @@ def read_books(lines: Sequence[Line], charges: Sequence[Charge], window: TimeRan
 
 
 def _resource(books: Books, lines: Sequence[Line], charges: Sequence[Charge], window: tuple[float, float]) -> None:
-    """Add one resource: each charge over its period, and the metered rest."""
-    open_ = [(line.times >= window[0]) & (line.times < window[1]) for line in lines]
+    """Add one resource: each charge over its period (there may be several for one), and the metered rest."""
+    asked = [(line.times >= window[0]) & (line.times < window[1]) for line in lines]
+    open_ = list(asked)
+    billed: dict[tuple[float, float], tuple[float, float]] = {}
     for charge in charges:
         record = charge.latest
         begin, stop = record.charge_start.timestamp(), record.charge_end.timestamp()
@@ -134,13 +136,15 @@ def _resource(books: Books, lines: Sequence[Line], charges: Sequence[Charge], wi
             books.pieces.append(_unmetered(record, lines, Fraction(record.billed) * share))
             continue
         if window[0] <= begin and stop <= window[1]:
-            books.missed.append((metered, float(record.billed)))
+            before = billed.get((begin, stop), (0.0, 0.0))[1]
+            billed[begin, stop] = (metered, before + float(record.billed))
         for k, (line, mask) in enumerate(zip(lines, inside, strict=True)):
-            part = float(line.usd[mask & open_[k]].sum())
-            books.metered_and_billed_usd += part
+            part = float(line.usd[mask & asked[k]].sum())
+            books.metered_and_billed_usd += float(line.usd[mask & open_[k]].sum())
             usd = Fraction(record.billed) * Fraction(part) / Fraction(metered)
             books.pieces.append(_piece(line, billed=usd))
             open_[k] = open_[k] & ~mask
+    books.missed += billed.values()
     for line, mask in zip(lines, open_, strict=True):
         if mask.any():
             books.pieces.append(_piece(line, estimated=Fraction(float(line.usd[mask].sum()))))

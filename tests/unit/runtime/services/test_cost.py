@@ -122,6 +122,19 @@ async def test_a_bill_replaces_the_estimate_and_a_late_restatement_the_bill(benc
     assert again.completeness.restated == 1
 
 
+async def test_several_charges_for_one_resource_and_day_all_count(bench, books):
+    estimate = (await told(bench, by="service")).total_cents
+    for name, usd in (("cores", "8.00"), ("licence", "2.50"), ("credit", "-0.50")):
+        books.exported.append(charge("shop", "acme", 0, usd, charge_id=name))
+    await bench.services.reconcile()
+    billed = await told(bench, by="service")
+    assert billed.total_cents == estimate - 720 + 1000
+    assert billed.completeness.billed_cents == 1000
+    assert billed.completeness.estimate_error == pytest.approx(0.28)
+    half = await told(bench, start=FIRST.isoformat(), end=(FIRST + DAY / 2).isoformat())
+    assert {row.key: row.direct_cents for row in half.rows}["shop"] == 500
+
+
 async def test_half_a_billed_day_is_half_its_bill(bench, books):
     books.exported.append(charge("shop", "acme", 0, "8.00"))
     await bench.services.reconcile()
