@@ -150,8 +150,16 @@ def broken_at(record: PlanRecord) -> int | None:
     return next((i for i, member in enumerate(record.members) if member.state in _ENDED_OTHERWISE), None)
 
 
+def altered(record: PlanRecord) -> str | None:
+    """Return that what is stored is not what the digest was given for, or None: other commands, order or window."""
+    same = record.plan.digest == record.digest and record.plan.digests == tuple(m.digest for m in record.members)
+    return None if same else "plan_altered: the stored plan is not the one that its digest was given for"
+
+
 def waits(record: PlanRecord, command: CommandId, at: datetime) -> str | None:
     """Return why a command of the plan may not start at this instant, or None when it is its turn."""
+    if (why := altered(record)) is not None:
+        return why
     if any(member.state in {State.PROPOSED, State.AWAITING_APPROVAL} for member in record.members):
         return "the plan is not decided as a whole"
     if broken_at(record) is not None:

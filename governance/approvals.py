@@ -11,7 +11,7 @@ from domain.commands import State
 from domain.decisions import DecideResult, PlanDecideResult
 from domain.errors import Conflict, NotFound, Refused
 from domain.ids import CommandId, PrincipalId
-from domain.plans import PlanRecord, PlanState
+from domain.plans import PlanRecord, PlanState, altered
 from domain.ports import Clock, CrashPoints
 from governance.ballots import Answer, Ballot, Ballots, Counted
 from governance.machine import CLOCKWORK, POLICY, already
@@ -71,7 +71,8 @@ class Approvals:
             if not answer.principal.roles_on(answer.tenant, record.plan.environment):
                 raise NotFound(f"no plan {answer.subject} in tenant {answer.tenant}", reason="no_such_plan")
             open_ = record.standing is PlanState.AWAITING_APPROVAL
-            ballot = Ballot(record.members, record.digest, partial(self._plans.note, connection, record))
+            note = partial(self._plans.note, connection, record)
+            ballot = Ballot(record.members, record.digest, note, altered(record) or "")
             judge = self._ballots.count if open_ else self._ballots.contradiction
             counted = judge(connection, ballot, answer)
             now = load_plan(connection, answer.tenant, answer.subject)

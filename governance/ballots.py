@@ -55,7 +55,7 @@ class Ballot:
     digest: Digest
     note: Callable[[str, PrincipalId, Mapping[str, JsonValue]], None]
     closed: str = ""
-    """Why it takes no answer: a command of a plan is answered with the plan."""
+    """Why it takes no answer: a command of a plan is answered with the plan, a stored plan is not what it was."""
 
     @property
     def waiting(self) -> Sequence[CommandRecord]:
