@@ -131,7 +131,7 @@ class Stand:
     def ask(self, case, thing, tenant):
         method, _, path = case.route.partition(" ")
         names = self.instants | {"thing": thing, "digest": self.digests.get(self.things[case.thing], "")}
-        names |= {"pack": self.things["pack"]}
+        names |= {"pack": self.things["pack"], "caller": tenant}
         for field in re.findall(r"\{(\w+)\}", path):
             fixed = {"environment": "prod", "pack": self.things["pack"]}.get(field, thing)
             path = path.replace(f"{{{field}}}", fixed)
