@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from api.auth import Authenticator
@@ -65,8 +65,8 @@ class WriteRoute(APIRoute):
         if WRITES & set(options.get("methods") or ()):
             told = Depends(frame if self.keyed else unkeyed_frame)
             options["dependencies"] = [*(options.get("dependencies") or ()), told]
-            if options.get("status_code") == 201:
-                model = get_type_hints(endpoint)["return"]
+            model = get_type_hints(endpoint).get("return")
+            if options.get("status_code") in {201, 202} and isinstance(model, type) and issubclass(model, BaseModel):
                 rehearsed = {"model": model, "description": "Dry run"}
                 options["responses"] = {**(options.get("responses") or {}), 200: rehearsed}
         super().__init__(path, endpoint, **options)

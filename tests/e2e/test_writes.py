@@ -62,6 +62,11 @@ IDENTITY = "identities carry no version; the audit orders their changes"
 MOVED = "a cursor that deliveries move: a version of it would be stale at once"
 SENT = "what happened: it has no versions"
 RESTART = {"service": "checkout", "reason": "operator"}
+STEP = {"kind": "service.restart", "arguments": RESTART, "target": {"kind": "service", "id": "checkout"}}
+OTHER_STEP = {
+    "kind": "service.restart", "arguments": RESTART | {"service": "basket"},
+    "target": {"kind": "service", "id": "basket"},
+}  # fmt: skip
 ROWS: tuple[Row, ...] = (
     Row(
         "POST /v1/commands", "tenant", version=NOT_YET, key="command", door="proposal",
@@ -81,6 +86,11 @@ ROWS: tuple[Row, ...] = (
         other=DIGEST | {"arguments": {"reason": "operator"}},
     ),
     Row("POST /v1/commands/{command}/cancel", "new_command", body=DIGEST, other=DIGEST | {"note": "other"}),
+    Row(
+        "POST /v1/plans", "tenant", version=NOT_YET, key="command", door="proposal",
+        body={"commands": [STEP], "tenant": "{owner}", "environment": "prod"},
+        other={"commands": [OTHER_STEP], "tenant": "{owner}", "environment": "prod"},
+    ),
     Row("POST /v1/plans/{plan}/approve", "new_plan", body=DIGEST, other=DIGEST | {"note": "other"}),
     Row("POST /v1/plans/{plan}/reject", "new_plan", body=DIGEST, other=DIGEST | {"note": "other"}),
     Row(
@@ -380,7 +390,9 @@ def test_nothing_takes_effect_without_a_decision(stand, row):
     assert 200 <= answer.status_code < 300, answer.text
     assert stand.effects() == before
     if row.door == "proposal":
-        command = answer.headers["location"].rpartition("/")[2]
+        path, _, command = answer.headers["location"].rpartition("/")
+        if path == "/v1/plans":
+            command = stand.mesh.governed.plans.get(OWNER, command).plan.commands[0]
         assert stand.mesh.governed.commands.decision(OWNER, command) is not None
     if row.door == "record":
         assert stand.audited(f"person:{OWNER}") > audited
