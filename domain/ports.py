@@ -139,6 +139,10 @@ class ActionVerifier(Protocol):
         """Tell whether the runtime is done with it: what takes long is judged afterwards."""
         ...
 
+    async def account(self, command: Command) -> str:
+        """Say what the runtime recorded that it did, with its figures; empty where it keeps no record of its own."""
+        ...
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan the restore of the fields we wrote that still hold our value; Conflict when they do not."""
         ...

@@ -111,11 +111,12 @@ class Watching:
 
     async def _judge(self, command: Command, watch: Watch, incident: Incident | None, now: datetime) -> Verification:
         try:
-            holds = await self.actions.for_kind(command.kind).verify(command)
+            action = self.actions.for_kind(command.kind)
+            holds, told = await action.verify(command), await action.account(command)
             if not holds:
-                return _unheld(command, watch, now)
+                return _unheld(command, watch, now, told)
             if not watch.entities:
-                return _recorded(command, watch, now)
+                return _recorded(command, watch, now, told)
             topology = await self._platform().runtime.topology(command.environment)
             opened = incident.opened_at if incident is not None else command.proposed_at
             usual = TimeRange(start=opened - REFERENCE_GUARD - REFERENCE, end=opened - REFERENCE_GUARD)
@@ -149,18 +150,18 @@ def _services_only(topology: Topology, watched: Sequence[str]) -> Topology:
     return topology.model_copy(update={"services": tuple(s for s in topology.services if s.id in wanted)})
 
 
-def _recorded(command: Command, watch: Watch, now: datetime) -> Verification:
+def _recorded(command: Command, watch: Watch, now: datetime, told: str) -> Verification:
     check = Check(entity=command.target.address, metric="recorded", before=None, after=1.0, bound=None, ok=True)
     return Verification(
         command=command.id, verdict="recovered", checks=(check,), started_at=watch.started_at, ended_at=now,
-        reason="recorded at the target; nothing at the runtime changed",
+        reason=told or "the runtime holds what was written; no signal tells more",
     )  # fmt: skip
 
 
-def _unheld(command: Command, watch: Watch, now: datetime) -> Verification:
+def _unheld(command: Command, watch: Watch, now: datetime, told: str) -> Verification:
     return Verification(
         command=command.id, verdict="unchanged", checks=(), started_at=watch.started_at, ended_at=now,
-        reason="the runtime's live state does not hold what was written",
+        reason=told or "the runtime's live state does not hold what was written",
     )  # fmt: skip
 
 

@@ -107,6 +107,11 @@ class DesiredAction(Generic[A]):
         del command
         return True
 
+    async def account(self, command: Command) -> str:
+        """Say nothing more: what was written is in the preview."""
+        del command
+        return ""
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan the restore. Raises Conflict where a field no longer holds our value."""
         client = self._client.for_tenant(command.tenant)

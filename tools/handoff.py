@@ -51,6 +51,10 @@ class Handoff:
         """Tell whether the ticket is recorded: nothing follows."""
         return await self._ticket.ended(command)
 
+    async def account(self, command: Command) -> str:
+        """Say how the ticket was recorded."""
+        return await self._ticket.account(command)
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan nothing: a ticket leaves nothing to take back."""
         return await self._ticket.plan_undo(command, at=at)

@@ -61,6 +61,11 @@ class RecordedAction:
         record = await self._record(command)
         return record is None or record.ended
 
+    async def account(self, command: Command) -> str:
+        """Say how the operation ended, in its own words, and what it measured."""
+        record = await self._record(command)
+        return "" if record is None else _told(record)
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan nothing: there is nothing lasting. Raises Conflict where the operation says that it left something."""
         del at
@@ -87,6 +92,13 @@ class RecordedAction:
         found = affected_by(list(dict.fromkeys(targets)), topology, bound, proposal.environment)
         tenants = tuple(sorted({*found.tenants, proposal.tenant}))
         return found.model_copy(update={"tenants": tenants, "spans_tenants": len(tenants) > 1})
+
+
+def _told(record: OperationRecord) -> str:
+    progress = record.progress
+    figures = [f"{name} {value:g}" for name, value in progress.result.items() if type(value) in (int, float)]
+    said = ": ".join(filter(None, (f"{record.kind} {progress.status}", progress.detail)))
+    return "; ".join(filter(None, (said, ", ".join(figures))))
 
 
 def _body(asked: Proposal | Command) -> OperationRequest:

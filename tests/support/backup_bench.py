@@ -65,6 +65,10 @@ class BackupBench:
 
     async def granted(self, kind, tenant=ACME, **arguments):
         """Have a command of the kind decided and carried out; return the operation's id."""
+        return (await self.commanded(kind, tenant, **arguments))[2]
+
+    async def commanded(self, kind, tenant=ACME, **arguments):
+        """The same, with the tool and the command: (tool, command, operation's id)."""
         arguments = {"tenant": tenant, **arguments} if kind != "operation.cancel" else arguments
         about = next((k, arguments[k]) for k in ("restore_point", "operation", "tenant") if k in arguments)
         proposal = Proposal(
@@ -74,7 +78,7 @@ class BackupBench:
         tool = bind_actions(self.bench.client)[TOOL[kind.partition(".")[0]]]
         command = self.bench.command(proposal, await tool.plan(proposal, at=self.bench.clock.now()))
         receipt = await tool.apply(command, grant=self.bench.issuer.grant(command))
-        return receipt.operation
+        return tool, command, receipt.operation
 
     async def seen(self, operation, tenant=ACME):
         """Return the operation as its tenant is shown it."""

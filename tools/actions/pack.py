@@ -55,6 +55,10 @@ class ChangePack(DesiredAction[PackUpgrade]):
         """Tell whether nothing is left to do: a rollout takes as long as its bakes."""
         return await (self._rollout if _several(command) else super()).ended(command)
 
+    async def account(self, command: Command) -> str:
+        """Say how a rollout ended."""
+        return await (self._rollout if _several(command) else super()).account(command)
+
     async def plan_undo(self, command: Command, *, at: datetime) -> ActionPlan:
         """Plan the restore. Raises Conflict after a rollout that tenants still hold: it has no one state before."""
         return await (self._rollout if _several(command) else super()).plan_undo(command, at=at)

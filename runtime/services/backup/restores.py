@@ -126,6 +126,10 @@ class Restores:
             detail = f"nothing was changed: {point.id} cannot be restored: {wrong}"
             return self._failed(record, result, detail)
         detail = f"{point.id} is {'proven' if result['proven'] else f'unproven: {wrong}'}"
+        if record.kind == "restore.run":
+            stores = ", ".join(cut.store for cut in point.stores)
+            rows = int(_number(result, "rows_compared"))
+            detail = f"restored {rows} rows of {stores} from {point.id} as of {target.at.isoformat()}"
         return Progress(status="done", fraction=1.0, result=result, detail=detail[:SAID])
 
     def _failed(self, record: OperationRecord, result: Result, detail: str) -> Progress:
