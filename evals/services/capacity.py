@@ -17,7 +17,7 @@ from runtime.capacity import outlook
 
 LOST, SPENT = 0.05, 0.9
 """Of what the autoscaler alone loses, and of what half more of everything wastes."""
-FULL_MIN: dict[Happens, float] = {"growth": 3.0, "launch": 30.0}
+FULL_MIN: dict[Happens, float] = {"growth": 1.0, "launch": 30.0}
 """Service minutes: noise takes single ones there, and a launch is full until the autoscaler has followed it."""
 PROPOSALS = 6
 """In half a day: one that makes room, one that follows growth that went on, and the same for two services behind it."""
