@@ -3,16 +3,32 @@
 A service is priced from the floor to the cap of its replicas, each a share of its pools' machines by requested CPU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from domain.desired import EnvironmentState, ServiceState
+from domain.errors import Unavailable
 from domain.packs import Between, PackImpact
 from domain.topology import NodePool, Topology
 from runtime.bills.add_ons import usd_per_hour
+from runtime.grid.ports import GridIntensity
 from runtime.simulator.pricing import carbon_g_per_hour
 
 USED = 0.5
 """Share of the requested cores in use: where autoscaling at its usual targets (0.45 to 0.7) holds them."""
+
+
+async def known_grids(energy: GridIntensity | None, regions: Iterable[str], at: datetime) -> dict[str, float]:
+    """Return gCO2e per kWh by region, without those that nobody knows."""
+    found: dict[str, float] = {}
+    if energy is None:
+        return found
+    for region in sorted(set(regions)):
+        try:
+            found[region] = (await energy.at(region, at)).location_g_per_kwh
+        except Unavailable:
+            continue  # carbon is not told, rather than a preview refused
+    return found
 
 
 def impact_of(

@@ -15,6 +15,7 @@ from domain.principals import READING_ROLES
 from runtime import state
 from runtime.api.caller import Acting, Here, MayWrite, Services, Who
 from runtime.api.frame import Framed, check_match
+from runtime.marketplace.impact import known_grids
 from runtime.marketplace.market import market_at
 from runtime.marketplace.rollouts import ROLLOUTS, shown
 from runtime.parts import RuntimeServices
@@ -63,7 +64,9 @@ async def plan(
     check_match(framed, desired.version)
     response.headers["ETag"] = f'"{desired.version}"'
     market = market_at(runtime.parts.home)
-    return market.plan(body, here.tenant, here.view, desired, runtime.clock.now(), {})
+    at, regions = runtime.clock.now(), [pool.region for pool in here.view.topology().node_pools]
+    grids = await known_grids(runtime.parts.planes.energy, regions, at)
+    return market.plan(body, here.tenant, here.view, desired, at, grids)
 
 
 @router.get("/environments/{environment}/packs/rollouts")

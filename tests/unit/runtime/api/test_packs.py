@@ -1,15 +1,21 @@
 """Packs over HTTP: what a tenant sees, what a change would do, and that it takes effect through the one door only."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.commands import Proposal
 from domain.errors import Refused
 from domain.ids import TenantId
 from domain.topology import EntityRef
+from runtime.grid.memory import MemoryGrid
+from runtime.grid.ports import GridPoint
 from runtime.marketplace.market import market_at
+from runtime.planes import Planes
 from tests.support.packs import AT, key_of, signed, write
 from tests.support.runtime_bench import PROD
-from tests.support.small_runtime import small_bench
+from tests.support.small_runtime import STATE as STATE_OF
+from tests.support.small_runtime import TOPOLOGY, small_bench
 from tools.actions import bind_actions
 
 PLAN = f"/runtime/environments/{PROD}/packs/plan"
@@ -19,8 +25,13 @@ INSTALL = {"kind": "pack.install", "arguments": {"pack": "edge"}}
 
 
 @pytest.fixture
-async def bench(tmp_path):
-    bench = await small_bench(tmp_path)
+def grid():
+    return MemoryGrid()
+
+
+@pytest.fixture
+async def bench(tmp_path, grid):
+    bench = await small_bench(tmp_path, planes=Planes(energy=grid))
     home = bench.services.parts.home
     everywhere = {'"tiers": [\n          0,\n          1\n        ]': '"archetypes": ["api"]'}
     tests = {'"archetype": "frontend"': '"archetype": "api"'}
@@ -90,6 +101,19 @@ async def test_a_plan_shows_changes_and_price_and_has_no_effect(person):
     impact = plan["impact"]
     assert impact["cost_usd_per_hour_after"]["low"] > impact["cost_usd_per_hour_before"]["low"] > 0
     assert (await person.get(STATE)).json() == before
+
+
+async def test_carbon_is_told_where_the_grid_is_known(person, grid):
+    unknown = (await person.post(PLAN, json=INSTALL)).json()["impact"]
+    assert (unknown["carbon_g_per_hour_before"], unknown["carbon_g_per_hour_after"]) == (None, None)
+    point = GridPoint(region="west", location_g_per_kwh=400.0, relative_sd=0.1, source="a test", dated="2024")
+    grid.told.append((AT - timedelta(days=3650), point))
+    known = (await person.post(PLAN, json=INSTALL)).json()["impact"]["carbon_g_per_hour_before"]
+    on_pool = {edge.source for edge in TOPOLOGY.edges if edge.kind == "runs_on"}
+    services = [STATE_OF.services[name] for name in ("shop", "cart") if f"service/{name}" in on_pool]
+    cores = sum(held.replicas * held.cpu_millicores / 1000.0 for held in services)
+    # 0.78 W idle and half of the way to 3.76 W per core, PUE 1.185
+    assert known["low"] == pytest.approx(cores * 2.27 * 1.185 / 1000.0 * 400.0)
 
 
 async def test_without_a_grant_it_is_proposed_as_that_command(person, bench):
