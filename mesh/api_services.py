@@ -32,7 +32,7 @@ from domain.errors import NotFound, Unavailable
 from domain.ids import CommandId, IncidentId, PrincipalId, TenantId
 from domain.incidents import Incident, IncidentStatus
 from domain.outcomes import Lesson
-from domain.principals import ANY, EventSourceKey, Principal, Reach, RoleGrant
+from domain.principals import ANY, READING_ROLES, EventSourceKey, Principal, Reach, RoleGrant
 from governance.ballots import Answer
 from governance.facts import assemble
 from governance.kept_answers import KeptAnswers
@@ -40,6 +40,7 @@ from governance.principals import IssuedToken
 from governance.verification import verify
 from mesh.cards import command_card
 from mesh.composition import Mesh
+from mesh.discretion import discreet
 from mesh.plan_services import PlansBehind
 from mesh.shared import SharedBehind
 from mesh.submission import callers_key, unrecorded
@@ -75,7 +76,8 @@ class IncidentsBehind:
         if found is None:
             raise NotFound("no such incident")
         runs = self.mesh.journal.runs(found.tenant, found.id)
-        return IncidentView(
+        commands = self.mesh.governed.commands.list(found.tenant, incident=found.id)
+        view = IncidentView(
             incident=found,
             pack=self.mesh.cases.pack(found.tenant, found.id),
             diagnosis=self.mesh.cases.diagnosis(found.tenant, found.id),
@@ -87,8 +89,9 @@ class IncidentsBehind:
                 )
                 for run in runs
             ),
-            commands=self.mesh.governed.commands.list(found.tenant, incident=found.id),
+            commands=commands,
         )
+        return discreet(view, (record.command for record in commands), reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class CommandsBehind:
         store = self.mesh.governed.commands
         rows = [r for scope in _scopes(reach) for r in store.list(scope, states=states, limit=_SCAN)]
         rows.sort(key=lambda r: r.command.id, reverse=True)
-        return [r for r in rows if reach.allows(r.command.tenant, r.command.environment)][:limit]
+        mine = [r for r in rows if reach.allows(r.command.tenant, r.command.environment)][:limit]
+        return [discreet(record, (record.command,), reach) for record in mine]
 
     def find(self, reach: Reach, command: CommandId) -> CommandRecord:
         """Return one command's record. Raises NotFound, also when it is out of reach."""
@@ -117,7 +121,7 @@ class CommandsBehind:
         tenant = record.command.tenant
         decision = store.decision(tenant, command)
         trail = self.mesh.governed.audit.read(tenant, subject=command)
-        return CommandView(
+        view = CommandView(
             record=record,
             card=command_card(
                 record, decision=decision, diagnosis=self.mesh.cases.diagnosis(tenant, record.command.incident),
@@ -134,6 +138,7 @@ class CommandsBehind:
                 for line in trail
             ),
         )  # fmt: skip
+        return discreet(view, (record.command,), reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +150,16 @@ class ProposingBehind:
     async def propose(self, who: Principal, request: CommandRequest, *, key: str | None, dry_run: bool) -> Proposed:
         """Plan and decide; record it unless it is a dry run."""
         proposal = Proposal(**request.model_dump(), proposer=who.id)
+        reach = who.reach(READING_ROLES)
         if dry_run:
             command, decision = await self.mesh.submission.preview(proposal)
-            return Proposed(dry_run=True, card=command_card(unrecorded(command), decision=decision), decision=decision)
+            card = command_card(unrecorded(command), decision=decision)
+            return discreet(Proposed(dry_run=True, card=card, decision=decision), (command,), reach)
         record = await self.mesh.submission.submit(proposal, key=callers_key(proposal, key))
         decided = self.mesh.governed.commands.decision(record.command.tenant, record.command.id)
-        return Proposed(dry_run=False, card=command_card(record, decision=decided), decision=decided, record=record)
+        card = command_card(record, decision=decided)
+        told = Proposed(dry_run=False, card=card, decision=decided, record=record)
+        return discreet(told, (record.command,), reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +219,8 @@ class SwitchboardBehind:
         """Stop new effects and list what is in flight."""
         switch = KillSwitch(**request.model_dump(), engaged_by=who.id, at=self.mesh.parts.clock.now())
         in_flight = self.mesh.governed.switches.engage(switch, outranks=of_platform(who))
-        return Engaged(switch=switch, in_flight=in_flight)
+        told = Engaged(switch=switch, in_flight=in_flight)
+        return discreet(told, (record.command for record in in_flight), who.reach(READING_ROLES))
 
     def release(self, who: Principal, scope: str, value: str, reason: str) -> None:
         """Let effects start again. Raises NotFound."""

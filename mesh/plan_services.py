@@ -11,9 +11,10 @@ from domain.decisions import PlanDecideResult
 from domain.errors import Conflict, NotFound
 from domain.ids import TenantId
 from domain.plans import PlanRecord, PlanState, PlanWindow
-from domain.principals import ANY, Principal, Reach
+from domain.principals import ANY, READING_ROLES, Principal, Reach
 from mesh.cards import plan_card
 from mesh.composition import Mesh
+from mesh.discretion import discreet
 from mesh.submission import EXECUTION_EXPIRY
 
 _SCAN = 2000
@@ -33,7 +34,8 @@ class PlansBehind:
         else:
             rows = [r for one in tenants for r in store.list(TenantId(one), states=states, limit=_SCAN)]
         rows.sort(key=lambda r: r.plan.id, reverse=True)
-        return [r for r in rows if reach.allows(r.plan.tenant, r.plan.environment)][:limit]
+        mine = [r for r in rows if reach.allows(r.plan.tenant, r.plan.environment)][:limit]
+        return [discreet(record, (member.command for member in record.members), reach) for record in mine]
 
     def find(self, reach: Reach, plan: str) -> PlanRecord:
         """Return one plan. Raises NotFound, also when it is out of reach."""
@@ -46,9 +48,9 @@ class PlansBehind:
         """Return one plan with its card. Raises NotFound."""
         record = self.find(reach, plan)
         store, tenant = self.mesh.governed.commands, record.plan.tenant
-        return PlanView(
-            record=record, card=plan_card(record, [store.decision(tenant, c) for c in record.plan.commands])
-        )
+        card = plan_card(record, [store.decision(tenant, c) for c in record.plan.commands])
+        members = (member.command for member in record.members)
+        return discreet(PlanView(record=record, card=card), members, reach)
 
     async def propose(self, who: Principal, request: PlanRequest, *, key: str | None, dry_run: bool) -> PlanProposed:
         """Plan and decide all; record them unless it is a dry run."""
@@ -57,16 +59,18 @@ class PlansBehind:
         proposals = _proposals(who, request)
         if dry_run:
             draft, said = await planning.preview(proposals, window=window, compensate_in=request.compensate_in)
-            return PlanProposed(dry_run=True, card=plan_card(draft, said), decisions=tuple(said))
+            told = PlanProposed(dry_run=True, card=plan_card(draft, said), decisions=tuple(said))
+            return discreet(told, (member.command for member in draft.members), who.reach(READING_ROLES))
         record = await planning.propose(proposals, window=window, compensate_in=request.compensate_in, key=key)
         plan = record.plan
         stands = PlanWindow(start=plan.window_start, end=plan.window_end)
         order = plan.compensate_in if request.compensate_in is None else request.compensate_in
         if (request.window or stands, order) != (stands, plan.compensate_in):
             raise Conflict("the idempotency key stands for another plan", reason="key_taken")
-        view = self.view(Reach(places=frozenset({(plan.tenant, plan.environment)})), plan.id)
         decisions = tuple(self.mesh.governed.commands.decision(plan.tenant, command) for command in plan.commands)
-        return PlanProposed(dry_run=False, card=view.card, decisions=decisions, record=view.record)
+        record = self.mesh.governed.plans.get(plan.tenant, plan.id)
+        told = PlanProposed(dry_run=False, card=plan_card(record, decisions), decisions=decisions, record=record)
+        return discreet(told, (member.command for member in record.members), who.reach(READING_ROLES))
 
     async def decide(self, click: PlanClick, verdict: Literal["approve", "reject"]) -> PlanDecideResult:
         """Count an answer. Raises Refused with the reason when it may not count."""
