@@ -87,14 +87,17 @@ def findings(
     environment: Annotated[str, typer.Argument(help="Environment, such as prod.")],
     *,
     status: Annotated[Literal["open", "resolved"] | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many, those seen last.")] = 100,
     tenant: Tenant = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List what the workers found, with the commands that followed."""
     headers = {"Opsmesh-Tenant": tenant} if tenant else {}
-    params = {"status": status} if status else {}
+    params = {"limit": str(limit)} | ({"status": status} if status else {})
     rows = call("GET", f"/runtime/findings/{environment}", params=params, headers=headers)
     render.either(answers.FINDINGS, rows, as_json=as_json)
+    if not as_json and isinstance(rows, list) and len(rows) == limit:
+        render.console.print(f"These are the {limit} seen last; --limit shows more.")
 
 
 @app.command()

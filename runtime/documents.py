@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
 
 from domain.base import Frozen, UtcDatetime
 from domain.errors import Conflict
@@ -77,6 +77,31 @@ class Documents(Generic[M]):
             where.append(documents.c.tenant.in_(tenants))
         rows = connection.execute(select(documents).where(*where).order_by(documents.c.tenant, documents.c.id))
         return tuple(self._document(row) for row in rows)
+
+    def newest(
+        self,
+        connection: Connection,
+        environment: EnvironmentId,
+        tenants: Sequence[TenantId] | None = None,
+        *,
+        limit: int,
+        after: tuple[datetime, str] | None = None,
+    ) -> tuple[Document[M], ...]:
+        """Return at most `limit` documents, those written last first; `after` is (at, id) of one: what comes behind."""
+        where = [documents.c.environment == environment, documents.c.kind == self._kind]
+        if tenants is not None:
+            where.append(documents.c.tenant.in_(tenants))
+        if after is not None:
+            at, name = after
+            where.append(or_(documents.c.at < at, and_(documents.c.at == at, documents.c.id < name)))
+        order = (documents.c.at.desc(), documents.c.id.desc())
+        rows = connection.execute(select(documents).where(*where).order_by(*order).limit(limit))
+        return tuple(self._document(row) for row in rows)
+
+    def forget(self, connection: Connection, environment: EnvironmentId, *, before: datetime) -> int:
+        """Remove what was last written before an instant; return how much."""
+        old = (documents.c.environment == environment, documents.c.kind == self._kind, documents.c.at < before)
+        return connection.execute(delete(documents).where(*old)).rowcount
 
     def delete(self, connection: Connection, place: Place, name: str) -> bool:
         """Remove a document; tell whether it was there."""

@@ -16,14 +16,13 @@ from domain.events import Dimensions, IncomingEvent, traceparent_of
 from domain.findings import ANNOUNCED, Act, Finding, FindingRecord
 from domain.ids import EnvironmentId, EvidenceId
 from domain.plans import PlanWindow
-from runtime import state
-from runtime.documents import Documents, Place
+from runtime import findings, state
 from runtime.parts import RuntimeParts
 from runtime.ports import ProposeWrite
 from runtime.worker import Signalled, Worker, principal_of
 from runtime.workers import WORKERS
 
-FINDINGS = Documents("finding", FindingRecord)
+SWEPT_EVERY = timedelta(days=1)
 SOURCE = "/runtime/workers"
 PLAN_WINDOW = timedelta(hours=8)
 """A shift: whoever approves a plan is still there when it ends."""
@@ -42,16 +41,27 @@ class WorkerRunner:
         default_factory=dict[tuple[str, EnvironmentId], tuple[datetime, str]]
     )
     """When each last looked, and at which signal. Lost on a restart: then all look at once, which changes nothing."""
+    swept: dict[EnvironmentId, datetime] = field(default_factory=dict[EnvironmentId, datetime])
+    """When what was resolved long ago was last removed."""
 
     async def turn(self) -> None:
         """Let every worker look that is due. One in trouble does not stop the others."""
         with self.parts.database.read() as connection:
             environments = state.names(connection)
+        for environment in environments:
+            self._sweep(environment)
         for worker in self.workers:
             if self.only is not None and worker.name not in self.only:
                 continue
             for environment in environments:
                 await self._look(worker, environment)
+
+    def _sweep(self, environment: EnvironmentId) -> None:
+        now, before = self.parts.clock.now(), self.swept.get(environment)
+        if before is None or now - before >= SWEPT_EVERY:
+            with self.parts.database.begin() as connection:
+                findings.forget(connection, environment, now)
+            self.swept[environment] = now
 
     async def _look(self, worker: Worker, environment: EnvironmentId) -> None:
         now = self.parts.clock.now()
@@ -66,17 +76,17 @@ class WorkerRunner:
             return
         self.looked[worker.name, environment] = (now, signal)
         with self.parts.database.read() as connection:
-            known = {d.body.finding.id: d.body for d in FINDINGS.list(connection, environment)}
+            known = findings.standing(connection, environment)
         for finding in found:
             await self._keep(finding, known.get(finding.id), now)
         standing = {finding.id for finding in found}
         for record in known.values():
-            if record.finding.owner == worker.name and record.status == "open" and record.finding.id not in standing:
+            if record.finding.owner == worker.name and record.finding.id not in standing:
                 self._write(record.model_copy(update={"status": "resolved", "last_seen": now}), now)
                 self._tell_resolved(record, now)
 
     async def _keep(self, finding: Finding, known: FindingRecord | None, now: datetime) -> None:
-        if known is None or known.status == "resolved":
+        if known is None:
             record = self._raised(finding, now)
             self._tell_raised(record, now)
         else:
@@ -113,9 +123,8 @@ class WorkerRunner:
         return record.model_copy(update={"proposed": (place,), "held": ""})
 
     def _write(self, record: FindingRecord, now: datetime) -> None:
-        place = Place(environment=record.finding.environment, tenant=record.finding.tenant)
         with self.parts.database.begin() as connection:
-            FINDINGS.put(connection, place, record.finding.id, record, at=now)
+            findings.keep(connection, record, now)
 
     def _tell_raised(self, record: FindingRecord, now: datetime) -> None:
         finding = record.finding

@@ -20,13 +20,14 @@ from mesh.time import OsEntropy, UlidIds, VirtualClock
 from runtime import state
 from runtime.convergence import Convergence
 from runtime.engine.embedded import EmbeddedEngine
+from runtime.findings import standing
 from runtime.parts import RuntimeParts
 from runtime.planes import Planes
 from runtime.services.compliance.posture import posture
 from runtime.simulator.spec import WorldSpec
 from runtime.simulator.world import World
 from runtime.targets.simulated import SimulatedTarget
-from runtime.worker_runner import FINDINGS, WorkerRunner
+from runtime.worker_runner import WorkerRunner
 from runtime.workers.compliance_drift import ComplianceDriftWorker
 from storage.engine import Database
 from storage.tables.runtime import create_runtime_tables
@@ -88,8 +89,8 @@ class CompliancePlace:
     def open(self) -> tuple[tuple[Finding, datetime], ...]:
         """Return what stands, and since when it was seen."""
         with self.parts.database.read() as connection:
-            kept = FINDINGS.list(connection, self.world.spec.environment)
-        return tuple((d.body.finding, d.body.first_seen) for d in kept if d.body.status == "open")
+            kept = standing(connection, self.world.spec.environment)
+        return tuple((record.finding, record.first_seen) for record in kept.values())
 
     async def failing(self) -> tuple[ComplianceFinding, ...]:
         """Return what the live posture fails."""

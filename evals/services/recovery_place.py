@@ -17,6 +17,7 @@ from mesh import composition
 from mesh.embedded import EmbeddedRuntime
 from mesh.on_call import ON_CALL
 from mesh.simulation import Choices, SimulatedMesh, open_simulated
+from runtime.findings import FINDINGS, RESOLVED
 from runtime.parts import RuntimeParts
 from runtime.planes import Planes, offered
 from runtime.regions.ports import RegionPlace, Regions, Room, Says, Testimony
@@ -28,7 +29,6 @@ from runtime.simulator.spec import WorldSpec
 from runtime.simulator.world import World
 from runtime.stores.ports import DataPlane
 from runtime.targets.planes import simulated_planes
-from runtime.worker_runner import FINDINGS
 
 WARM_UP = timedelta(hours=3)
 ROUND = timedelta(seconds=30)
@@ -133,7 +133,7 @@ class Recovery:
     def findings(self, kind: str) -> tuple[FindingRecord, ...]:
         """Return the findings of a kind, resolved ones too."""
         with self.held.mesh.parts.runtime_database.read() as connection:
-            found = FINDINGS.list(connection, self.environment)
+            found = [*FINDINGS.list(connection, self.environment), *RESOLVED.list(connection, self.environment)]
         return tuple(d.body for d in found if d.body.finding.kind == kind)
 
     def failovers(self) -> tuple[Failover, ...]:

@@ -3,29 +3,38 @@
 # ruff: noqa: FAST003  # the environment in the path is read by the `access` dependency
 
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 
 from domain.findings import OWNERS, FindingRecord, Ownership
 from domain.ids import PLATFORM
 from runtime.api.caller import Here, Services, Who
-from runtime.worker_runner import FINDINGS
+from runtime.findings import page
 
 router = APIRouter(prefix="/runtime", tags=["findings"])
 MOST = 500
-"""Findings answered at most, the newest."""
+"""Findings on one page at most."""
 
 
 @router.get("/findings/{environment}")
 async def findings(
-    runtime: Services, here: Here, status: Annotated[Literal["open", "resolved"] | None, Query()] = None
+    runtime: Services,
+    here: Here,
+    request: Request,
+    response: Response,
+    status: Annotated[Literal["open", "resolved"] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
+    after: Annotated[str | None, Query(max_length=400)] = None,
 ) -> list[FindingRecord]:
-    """List what workers found, the newest first."""
+    """List what workers found, what was seen last first; where there is more, `Link` names the next page (RFC 8288)."""
     tenants = None if here.tenant == PLATFORM else [here.tenant]
     with runtime.database.read() as connection:
-        kept = [document.body for document in FINDINGS.list(connection, here.environment, tenants)]
-    wanted = [one for one in kept if status in {None, one.status}]
-    return sorted(wanted, key=lambda one: (one.first_seen, one.finding.id), reverse=True)[:MOST]
+        found, more = page(connection, here.environment, tenants, status=status, limit=limit, after=after)
+    if more is not None:
+        asked = {"limit": limit, "after": more} | ({"status": status} if status else {})
+        response.headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
+    return found
 
 
 @router.get("/finding-owners")

@@ -101,6 +101,7 @@ documents = Table(
     Column("version", Integer, nullable=False),
     Column("body", Json, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Index("documents_by_time", "environment", "kind", "at"),
 )
 
 proposed_writes = Table(

@@ -21,9 +21,9 @@ from mesh.internal import MESH, platform_sender
 from mesh.on_call import Approver
 from mesh.serving import local_client
 from mesh.simulation import Choices, open_simulated
+from runtime.findings import FINDINGS, RESOLVED
 from runtime.simulator import faults
 from runtime.simulator.demo import demo_world
-from runtime.worker_runner import FINDINGS
 
 ORDER = ["event", "finding", "proposal", "decision", "tool", "verification", "outcome"]
 TRACEPARENT = f"00-{'c' * 32}-{'d' * 16}-01"
@@ -59,7 +59,8 @@ def stages(lines):
 
 def records(mesh, kind):
     with mesh.parts.runtime_database.read() as connection:
-        return [d.body for d in FINDINGS.list(connection, EnvironmentId("prod")) if d.body.finding.kind == kind]
+        found = [d.body for store in (FINDINGS, RESOLVED) for d in store.list(connection, EnvironmentId("prod"))]
+    return [record for record in found if record.finding.kind == kind]
 
 
 def bill(world, service, tenant):

@@ -9,8 +9,9 @@ from domain.errors import Refused, Unavailable
 from domain.findings import Act, Finding
 from domain.ids import EventKey, TenantId
 from domain.topology import EntityRef
+from runtime.findings import FINDINGS, RESOLVED
 from runtime.ports import Announced
-from runtime.worker_runner import FINDINGS, WorkerRunner
+from runtime.worker_runner import WorkerRunner
 from tests.support.runtime_bench import PROD
 from tests.support.small_runtime import small_bench
 
@@ -68,7 +69,7 @@ async def later(bench, runner, minutes=5):
 
 def kept(bench):
     with bench.services.database.read() as connection:
-        return [d.body for d in FINDINGS.list(connection, PROD)]
+        return [d.body for store in (FINDINGS, RESOLVED) for d in store.list(connection, PROD)]
 
 
 async def test_a_finding_is_told_and_proposed_once(bench, runner, worker):
