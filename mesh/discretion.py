@@ -1,7 +1,7 @@
 """Answers about commands without the names of other tenants that they touch.
 
 A command on a thing that others use says whom it touches: policy and budgets need that, its readers do not. Whoever
-may read the other tenants sees them.
+may read the other tenants, or the platform, sees them.
 """
 
 import re
@@ -24,6 +24,7 @@ def discreet(answer: M, commands: Iterable[Command], reach: Reach) -> M:
     hidden = {
         str(tenant)
         for command in commands
+        if not reach.allows(PLATFORM, command.environment)
         for tenant in command.affected.tenants
         if tenant not in {command.tenant, PLATFORM} and not reach.allows(tenant, command.environment)
     }
